@@ -1,0 +1,117 @@
+"""Typed refusals. The message of an error is its docstring, filled in; `status` is its HTTP status."""
+
+from __future__ import annotations
+
+
+class DeskError(Exception):
+    """Something was refused."""
+
+    status = 400
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__((self.__doc__ or "").format(**facts))
+
+
+class EmptyText(DeskError):
+    """A message must contain text."""
+
+    status = 422
+
+
+class TextTooLong(DeskError):
+    """A message may hold {limit} characters at most; this one has {length}."""
+
+    status = 413
+
+
+class UnreadableText(DeskError):
+    """A message must be valid Unicode text without control characters; this one holds {what}."""
+
+    status = 422
+
+
+class InvalidKey(DeskError):
+    """{what} must be 1 to {limit} printable characters."""
+
+    status = 422
+
+
+class NotFound(DeskError):
+    """There is no {what} {id}."""
+
+    status = 404
+
+
+class IllegalTransition(DeskError):
+    """{event} is not possible while the conversation is in state {state}."""
+
+    status = 409
+
+
+class AlreadyClaimed(DeskError):
+    """{name} already has this conversation."""
+
+    status = 409
+
+
+class NotYours(DeskError):
+    """This conversation belongs to {name}."""
+
+    status = 409
+
+
+class NotClaimed(DeskError):
+    """Nobody has this conversation yet: claim it first."""
+
+    status = 409
+
+
+class NotAllowed(DeskError):
+    """This needs the role {role}."""
+
+    status = 403
+
+
+class AlreadyReviewed(DeskError):
+    """{name} has already decided: {status}."""
+
+    status = 409
+
+
+class StaleVersion(DeskError):
+    """{what} {id} was changed by somebody else in the meantime."""
+
+    status = 409
+
+
+class AssistantUnavailable(DeskError):
+    """The assistant did not answer: {why}."""
+
+    status = 503
+
+
+class EncoderUnavailable(DeskError):
+    """The sentence encoder cannot be used: {why}."""
+
+    status = 503
+
+
+class RunInProgress(DeskError):
+    """A learning run has been going on since {since}."""
+
+    status = 409
+
+
+class NothingToRollBack(DeskError):
+    """There is no earlier release to go back to."""
+
+    status = 409
+
+
+class BadSetting(DeskError):
+    """The setting {name} is not usable: {why}."""
+
+
+class BadData(DeskError):
+    """{path}: {why}."""

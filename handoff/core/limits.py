@@ -1,0 +1,62 @@
+"""Every threshold of the desk, named, with its unit. Nothing else holds a magic number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MESSAGE_CHARACTERS = 5000
+"""Longest message a customer may send, in characters (Unicode code points)."""
+
+KEY_CHARACTERS = 255
+"""Longest identifier a channel may give a customer or a message, in characters."""
+
+REASONS_SHOWN = 3
+"""How many reasons an agent is shown, most important first."""
+
+LAST_TURNS_SHOWN = 6
+"""How many of the last lines stand on a handoff card."""
+
+PARSE_SECONDS = 5.0
+"""Longest wait for the assistant to understand a message, in seconds."""
+
+TURN_SECONDS = 10.0
+"""Longest wait for a bot turn, in seconds."""
+
+IDLE_MINUTES = 60
+"""After so many minutes without a line a conversation the bot owns is closed as an episode."""
+
+OWED_SECONDS = 30
+"""A customer message without a decision for so long is decided again by the sweep, in seconds."""
+
+RUN_LEASE_SECONDS = 300
+"""A learning run whose last sign of life is older than this, in seconds, counts as dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLimits:
+    """What the first policy compares with; probabilities and confidences run from 0 to 1."""
+
+    confidence: float = 0.45
+    """Below this confidence of the best intent the message counts as not understood."""
+    margin: float = 0.08
+    """Below this distance between the two best intents the message counts as ambiguous."""
+    ambiguous_below: float = 0.7
+    """A best intent at least this sure is never called ambiguous."""
+    asks_for_person: float = 0.6
+    """At or above this probability the customer asks for a person."""
+    person_intent: float = 0.5
+    """At or above this confidence an intent that means "a person, please" counts as a request."""
+    angry: float = 0.75
+    """At or above this probability the message is angry."""
+    mood_level: float = 0.6
+    """Mean probability of negative over the last messages at which the mood is bad."""
+    mood_messages: int = 3
+    """How many of the last messages make the mood."""
+    mood_rise: float = 0.1
+    """How much more negative the last message must be than the first of them to be a trend."""
+    same_cosine: float = 0.92
+    """Two messages at least this similar (cosine) say the same thing."""
+    customer_repeats: int = 2
+    """After so many repetitions of one message the bot clearly does not help."""
+    bot_repeats: int = 2
+    """After the bot has said the same so many times before, it is not helping."""

@@ -1,0 +1,144 @@
+"""The first policy: signals and limits in, action with reasons and evidence out. Pure.
+
+Parse, then decide, then speak: `decide` runs before the bot acts, `judge_turn` looks at what the
+bot would say before the customer sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from handoff.core.limits import REASONS_SHOWN, PolicyLimits
+from handoff.core.model import Action, BotLine, Feelings, Finding, IntentScore, Parse, Reason
+
+POLICY_VERSION = "1"
+"""Grows when the same signals may lead to another decision."""
+
+PRIORITY = tuple(Reason)
+"""Reasons in the order in which an agent should read them: the order of `Reason`'s members."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What this desk has set per intent: those that mean "a person" and those a person must take."""
+
+    person_intents: frozenset[str] = frozenset({"contact_human_agent"})
+    human_intents: frozenset[str] = frozenset({"complaint"})
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """All a decision looks at.
+
+    `mood` holds the probability of negative of the customer's earlier messages of this episode,
+    oldest first. `repeats` counts earlier messages that say the same as this one. `awaiting_slot`
+    is set while the bot waits for a piece of data, `pressed` when the customer pressed a button the
+    bot had offered. `parse` is None when the assistant could not be reached.
+    """
+
+    parse: Parse | None
+    feelings: Feelings
+    mood: tuple[float, ...] = ()
+    repeats: int = 0
+    awaiting_slot: str | None = None
+    pressed: bool = False
+    unavailable_why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome: what to do, why (weightiest first), and every figure it rests on."""
+
+    action: Action
+    findings: tuple[Finding, ...]
+    evidence: dict[str, Any]
+
+
+def decide(signals: Signals, limits: PolicyLimits, desk: Desk) -> Verdict:
+    """Say whether the bot may answer this message, before it does anything."""
+    if signals.parse is None:
+        found = [Finding(Reason.BOT_UNAVAILABLE, 1, 1, signals.unavailable_why)]
+    else:
+        found = [
+            *_requests(signals, limits, desk),
+            *_feelings(signals, limits),
+            *_understanding(signals, limits),
+            *_repetition(signals, limits),
+        ]
+    return _verdict(found, {"signals": asdict(signals), "limits": asdict(limits)})
+
+
+def judge_turn(
+    lines: Sequence[BotLine], said_before: int, limits: PolicyLimits, why_silent: str = ""
+) -> Verdict:
+    """Say whether the bot's turn may be shown. `said_before`: how often it said the same already."""
+    evidence = {"lines": len(lines), "said_before": said_before}
+    if not lines:
+        why = why_silent or "it said nothing"
+        return _verdict([Finding(Reason.BOT_UNAVAILABLE, 1, 1, why)], evidence)
+    if said_before >= limits.bot_repeats:
+        repeats = Finding(Reason.BOT_REPEATS, said_before, limits.bot_repeats)
+        return _verdict([repeats], evidence)
+    return _verdict([], evidence)
+
+
+def _verdict(found: Iterable[Finding], evidence: dict[str, Any]) -> Verdict:
+    findings = tuple(sorted(found, key=lambda f: PRIORITY.index(f.reason)))
+    action = Action.HAND_OFF if findings else Action.ANSWER
+    return Verdict(action, findings[:REASONS_SHOWN], evidence)
+
+
+def _best(signals: Signals) -> IntentScore:
+    ranking = signals.parse.ranking if signals.parse else ()
+    return ranking[0] if ranking else IntentScore("", 0.0)
+
+
+def _requests(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterable[Finding]:
+    """An explicit request is always granted; some intents always need a person."""
+    best = _best(signals)
+    asked = signals.feelings.asks_for_person
+    if best.intent in desk.person_intents and best.confidence >= limits.person_intent:
+        yield Finding(
+            Reason.PERSON_REQUESTED, best.confidence, limits.person_intent, best.intent
+        )
+    elif asked >= limits.asks_for_person and not signals.pressed:
+        yield Finding(Reason.PERSON_REQUESTED, asked, limits.asks_for_person)
+    if best.intent in desk.human_intents and best.confidence >= limits.confidence:
+        yield Finding(Reason.SENSITIVE_INTENT, best.confidence, limits.confidence, best.intent)
+
+
+def _feelings(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
+    """Anger now, or a mood that is bad and getting worse."""
+    if signals.pressed:
+        return
+    if signals.feelings.angry >= limits.angry:
+        yield Finding(Reason.ANGRY, signals.feelings.angry, limits.angry)
+    recent = (*signals.mood, signals.feelings.negative)[-limits.mood_messages :]
+    if len(recent) < limits.mood_messages:
+        return
+    level, rise = sum(recent) / len(recent), recent[-1] - recent[0]
+    if level >= limits.mood_level and rise >= limits.mood_rise:
+        yield Finding(Reason.MOOD_FALLING, level, limits.mood_level, f"{rise:+.2f}")
+
+
+def _understanding(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
+    """Unsure or torn between two intents; a direct answer to the bot's own question is neither."""
+    if signals.awaiting_slot or signals.pressed:
+        return
+    best = _best(signals)
+    if best.confidence < limits.confidence:
+        yield Finding(Reason.NOT_UNDERSTOOD, best.confidence, limits.confidence, best.intent)
+        return
+    second = signals.parse.ranking[1:2] if signals.parse else ()
+    margin = best.confidence - (second[0].confidence if second else 0.0)
+    if margin < limits.margin and best.confidence < limits.ambiguous_below:
+        rival = second[0].intent if second else ""
+        yield Finding(Reason.AMBIGUOUS, margin, limits.margin, f"{best.intent} / {rival}")
+
+
+def _repetition(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
+    """The customer keeps saying the same thing."""
+    if signals.repeats >= limits.customer_repeats and not signals.pressed:
+        yield Finding(Reason.CUSTOMER_REPEATS, signals.repeats, limits.customer_repeats)
