@@ -81,11 +81,13 @@ class IntentScore:
 
 @dataclass(frozen=True, slots=True)
 class Parse:
-    """What the assistant understood: `ranking` descending, `novelty` 0 (known) to 1 (like nothing)."""
+    """What the assistant understood: `ranking` descending, `novelty` 0 (known) to 1 (like nothing),
+    and the name of the model that said so."""
 
     ranking: tuple[IntentScore, ...] = ()
     entities: tuple[dict[str, Any], ...] = ()
     novelty: float | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

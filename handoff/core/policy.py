@@ -100,9 +100,7 @@ def _requests(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterable[Fi
     best = _best(signals)
     asked = signals.feelings.asks_for_person
     if best.intent in desk.person_intents and best.confidence >= limits.person_intent:
-        yield Finding(
-            Reason.PERSON_REQUESTED, best.confidence, limits.person_intent, best.intent
-        )
+        yield Finding(Reason.PERSON_REQUESTED, best.confidence, limits.person_intent, best.intent)
     elif asked >= limits.asks_for_person and not signals.pressed:
         yield Finding(Reason.PERSON_REQUESTED, asked, limits.asks_for_person)
     if best.intent in desk.human_intents and best.confidence >= limits.confidence:

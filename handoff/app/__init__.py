@@ -1,0 +1,1 @@
+"""Use cases, one file each: gather facts, call a pure function, save, commit once."""

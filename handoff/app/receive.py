@@ -1,0 +1,97 @@
+"""A customer's message arrives: store it before anything else happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handoff.app.lines import add_line, owe_relay
+from handoff.app.retrying import retry_stale
+from handoff.core.lifecycle import Event, apply
+from handoff.core.model import Author, Conversation, Message, MessageStatus, State, new_id
+from handoff.core.text import check_key, check_text
+from handoff.ports import Clock, Doorbell, Store, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message as a channel delivers it. `client_id` makes a repeated delivery harmless."""
+
+    channel: str
+    customer_key: str
+    text: str
+    client_id: str | None = None
+    customer_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What was stored. `known` says that this very message had been stored before."""
+
+    conversation_id: str
+    message: Message
+    known: bool = False
+
+
+@dataclass(slots=True)
+class Receive:
+    """Store a message; whoever owns the conversation gets it.
+
+    The bot's answer is `TakeTurn`'s work: a message in state `RECEIVED` is owed a decision, and the
+    sweep pays that debt when this process dies in between.
+    """
+
+    store: Store
+    clock: Clock
+    bell: Doorbell
+
+    async def __call__(self, inbound: Inbound) -> Received:
+        text = check_text(inbound.text)
+        check_key(inbound.customer_key, "A sender")
+        if inbound.client_id is not None:
+            check_key(inbound.client_id, "A message identifier")
+        received = await retry_stale(lambda: self._store(inbound, text))
+        self.bell.ring(received.conversation_id)
+        self.bell.ring("outbox")
+        return received
+
+    async def _store(self, inbound: Inbound, text: str) -> Received:
+        now = self.clock.now()
+        async with self.store() as work:
+            conversation = await self._conversation(work, inbound)
+            if inbound.client_id is not None:
+                known = await work.messages.by_client_id(conversation.id, inbound.client_id)
+                if known is not None:
+                    return Received(conversation.id, known, known=True)
+            apply(conversation, Event.CUSTOMER_WROTE)
+            owed = conversation.state is State.BOT
+            message = await add_line(
+                work,
+                conversation,
+                Author.CUSTOMER,
+                text,
+                now,
+                client_id=inbound.client_id,
+                author_name=conversation.customer_name,
+                status=MessageStatus.RECEIVED if owed else MessageStatus.DONE,
+            )
+            if not owed:
+                await owe_relay(work, message, now)
+            await work.conversations.save(conversation)
+            await work.commit()
+        return Received(conversation.id, message)
+
+    async def _conversation(self, work: Work, inbound: Inbound) -> Conversation:
+        found = await work.conversations.find(inbound.channel, inbound.customer_key)
+        if found is not None:
+            return found
+        now = self.clock.now()
+        conversation = Conversation(
+            id=new_id(),
+            channel=inbound.channel,
+            customer_key=inbound.customer_key,
+            customer_name=inbound.customer_name or f"Customer {inbound.customer_key[:6]}",
+            created_at=now,
+            updated_at=now,
+        )
+        await work.conversations.add(conversation)
+        return conversation

@@ -1,0 +1,25 @@
+"""The figures of the last days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from handoff.core.statistics import Statistics, summarise
+from handoff.ports import Clock, Store
+
+
+@dataclass(slots=True)
+class Report:
+    """Read the records of a period and summarise them."""
+
+    store: Store
+    clock: Clock
+
+    async def __call__(self, days: int) -> Statistics:
+        """Return the figures of the last `days` days."""
+        since = self.clock.now() - timedelta(days=days)
+        async with self.store() as work:
+            episodes = await work.episodes_since(since)
+            handoffs = await work.handoffs.requested_since(since)
+        return summarise(episodes, handoffs)

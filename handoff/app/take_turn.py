@@ -1,0 +1,232 @@
+"""Parse, decide, speak: what happens to a message while the bot owns the conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+from handoff.app import phrases
+from handoff.app.lines import add_line, owe_card, owe_relay
+from handoff.app.retrying import retry_stale
+from handoff.core.errors import AssistantUnavailable
+from handoff.core.lifecycle import Event, apply
+from handoff.core.limits import PolicyLimits
+from handoff.core.model import (
+    Action,
+    Author,
+    BotLine,
+    Conversation,
+    Decision,
+    Handoff,
+    Message,
+    MessageStatus,
+    Parse,
+    Reason,
+    State,
+    new_id,
+)
+from handoff.core.policy import POLICY_VERSION, Desk, Signals, Verdict, decide, judge_turn
+from handoff.core.text import plain_for_assistant
+from handoff.ports import Assistant, Clock, Doorbell, Encoder, FeelingsReader, Store, Work
+
+
+@dataclass(slots=True)
+class Turn:
+    """All that was gathered and decided about one message, before anything of it is stored."""
+
+    verdict: Verdict
+    parse: Parse | None
+    signals: Signals
+    lines: Sequence[BotLine] = ()
+    awaiting: str | None = None
+
+
+@dataclass(slots=True)
+class TakeTurn:
+    """Decide about one stored message and, where the bot may go on, let it speak.
+
+    Messages of one conversation are taken one after the other. Whether the bot still owns the
+    conversation is checked again in the unit of work that stores its answer: a person's claim in
+    the meantime wins, and what the bot said is dropped.
+    """
+
+    store: Store
+    clock: Clock
+    bell: Doorbell
+    assistant: Assistant
+    encoder: Encoder
+    feelings: FeelingsReader
+    limits: PolicyLimits
+    desk: Desk
+    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    async def __call__(self, conversation_id: str, message_id: str) -> None:
+        lock = self._locks.setdefault(conversation_id, asyncio.Lock())
+        async with lock:
+            await self._take(conversation_id, message_id)
+        self.bell.ring(conversation_id)
+        self.bell.ring("outbox")
+
+    async def _take(self, conversation_id: str, message_id: str) -> None:
+        async with self.store() as work:
+            message = await work.messages.get(message_id)
+            conversation = await work.conversations.get(conversation_id)
+            history = await work.messages.of_episode(conversation_id, message.episode)
+        if message.status is MessageStatus.DONE:
+            return
+        if conversation.state is State.BOT:
+            turn = await self._turn(conversation, message, history)
+        else:
+            turn = None
+        await retry_stale(lambda: self._store_turn(conversation_id, message_id, turn))
+
+    async def _turn(
+        self, conversation: Conversation, message: Message, history: Sequence[Message]
+    ) -> Turn:
+        earlier = [m for m in history if m.seq < message.seq]
+        signals = await self._gather(conversation, message, earlier)
+        verdict = decide(signals, self.limits, self.desk)
+        turn = Turn(verdict, signals.parse, signals)
+        if verdict.action is Action.ANSWER:
+            await self._speak(turn, conversation, message, earlier)
+        return turn
+
+    async def _gather(
+        self, conversation: Conversation, message: Message, earlier: Sequence[Message]
+    ) -> Signals:
+        offered = {b.payload for m in earlier if m.author is Author.BOT for b in m.buttons}
+        said = [m for m in earlier if m.author is Author.CUSTOMER]
+        parse, why = await self._parse(message.text, message.text in offered)
+        return Signals(
+            parse=parse,
+            feelings=await self.feelings.read(message.text),
+            mood=tuple(m.feelings.negative for m in said if m.feelings),
+            repeats=await self._repeats(message.text, said),
+            awaiting_slot=conversation.awaiting_slot,
+            pressed=message.text in offered,
+            unavailable_why=why,
+        )
+
+    async def _parse(self, text: str, pressed: bool) -> tuple[Parse | None, str]:
+        try:
+            return await self.assistant.parse(text if pressed else plain_for_assistant(text)), ""
+        except AssistantUnavailable as error:
+            return None, str(error)
+
+    async def _repeats(self, text: str, said: Sequence[Message]) -> int:
+        """Count the earlier messages that say the same, by cosine of their vectors."""
+        if not said:
+            return 0
+        first, *others = await self.encoder.encode([text, *(m.text for m in said)])
+        cosines = (sum(a * b for a, b in zip(first, v, strict=True)) for v in others)
+        return sum(cosine >= self.limits.same_cosine for cosine in cosines)
+
+    async def _speak(
+        self,
+        turn: Turn,
+        conversation: Conversation,
+        message: Message,
+        earlier: Sequence[Message],
+    ) -> None:
+        sender = f"{conversation.id}-{message.episode}"
+        text = message.text if turn.signals.pressed else plain_for_assistant(message.text)
+        why_silent = ""
+        try:
+            turn.lines = await self.assistant.respond(sender, text)
+            turn.awaiting = await self.assistant.awaiting_slot(sender)
+        except AssistantUnavailable as error:
+            turn.lines, why_silent = (), str(error)
+        judged = judge_turn(turn.lines, said_before(earlier, turn.lines), self.limits, why_silent)
+        if judged.action is Action.HAND_OFF:
+            evidence = {**turn.verdict.evidence, "turn": judged.evidence}
+            turn.verdict = Verdict(judged.action, judged.findings, evidence)
+
+    async def _store_turn(self, conversation_id: str, message_id: str, turn: Turn | None) -> None:
+        async with self.store() as work:
+            conversation = await work.conversations.get(conversation_id)
+            message = await work.messages.get(message_id)
+            if message.status is MessageStatus.DONE:
+                return
+            if turn is not None:
+                message.parse, message.feelings = turn.parse, turn.signals.feelings
+            still_bot = conversation.state is State.BOT and conversation.episode == message.episode
+            if turn is None or not still_bot:
+                await self._pass_on(work, conversation, message)
+            elif turn.verdict.action is Action.ANSWER:
+                await self._answer(work, conversation, message, turn)
+            else:
+                await self._hand_off(work, conversation, message, turn)
+            await work.conversations.save(conversation)
+            await work.commit()
+
+    async def _pass_on(self, work: Work, conversation: Conversation, message: Message) -> None:
+        """A person owns the conversation by now: the message goes to them."""
+        message.status = MessageStatus.DONE
+        await work.messages.save(message)
+        if conversation.state in (State.WAITING, State.AGENT):
+            await owe_relay(work, message, self.clock.now())
+
+    async def _answer(
+        self, work: Work, conversation: Conversation, message: Message, turn: Turn
+    ) -> None:
+        await self._decided(work, message, turn)
+        for line in turn.lines:
+            await add_line(
+                work,
+                conversation,
+                Author.BOT,
+                line.text,
+                self.clock.now(),
+                buttons=line.buttons,
+                image=line.image,
+            )
+        conversation.awaiting_slot = turn.awaiting
+
+    async def _hand_off(
+        self, work: Work, conversation: Conversation, message: Message, turn: Turn
+    ) -> None:
+        now = self.clock.now()
+        decision = await self._decided(work, message, turn)
+        apply(conversation, Event.HAND_OFF)
+        handoff = Handoff(
+            id=new_id(),
+            conversation_id=conversation.id,
+            episode=conversation.episode,
+            decision_id=decision.id,
+            findings=decision.findings,
+            requested_at=now,
+        )
+        await work.handoffs.add(handoff)
+        await owe_card(work, handoff, now)
+        down = any(f.reason is Reason.BOT_UNAVAILABLE for f in decision.findings)
+        said = phrases.BOT_DOWN if down else phrases.HANDED_OVER
+        await add_line(work, conversation, Author.SYSTEM, said, now)
+        for other in await work.messages.of_episode(conversation.id, conversation.episode):
+            if other.status is MessageStatus.RECEIVED:
+                await self._pass_on(work, conversation, other)
+
+    async def _decided(self, work: Work, message: Message, turn: Turn) -> Decision:
+        message.status = MessageStatus.DONE
+        await work.messages.save(message)
+        decision = Decision(
+            id=new_id(),
+            message_id=message.id,
+            conversation_id=message.conversation_id,
+            action=turn.verdict.action,
+            findings=turn.verdict.findings,
+            evidence=turn.verdict.evidence,
+            policy_version=POLICY_VERSION,
+            model=turn.parse.model if turn.parse else "",
+            created_at=self.clock.now(),
+        )
+        await work.decisions.add(decision)
+        return decision
+
+
+def said_before(earlier: Sequence[Message], lines: Sequence[BotLine]) -> int:
+    """Count how often in this episode the bot has already said the last of these lines."""
+    if not lines:
+        return 0
+    return sum(m.author is Author.BOT and m.text == lines[-1].text for m in earlier)

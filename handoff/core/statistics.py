@@ -1,0 +1,73 @@
+"""The figures of a team lead, from records to rates. Every rate is a share of one stated whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+
+from handoff.core.model import Handoff
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Figures over a period. Times are medians in seconds, None where nothing was measured.
+
+    `resolved_by_bot` is the containment rate: the share of episodes without any handoff.
+    `reasons` counts each handoff once, under its weightiest reason. `needless` is the share among
+    the `judged` handoffs, those where an agent said whether it was needed.
+    """
+
+    episodes: int
+    handoffs: int
+    resolved_by_bot: float | None
+    reasons: tuple[tuple[str, int], ...]
+    waiting_seconds: float | None
+    first_response_seconds: float | None
+    handling_seconds: float | None
+    judged: int
+    needless: float | None
+    open_now: int
+
+
+def share(part: int, whole: int) -> float | None:
+    """Return part of whole, 0 to 1, or None of nothing."""
+    return part / whole if whole else None
+
+
+def _median_seconds(spans: Iterable[timedelta]) -> float | None:
+    seconds = [span.total_seconds() for span in spans]
+    return median(seconds) if seconds else None
+
+
+def summarise(episodes: Sequence[tuple[str, int]], handoffs: Sequence[Handoff]) -> Statistics:
+    """Compute the figures.
+
+    Args:
+        episodes: (conversation id, episode) of every episode in the period, each once.
+        handoffs: the handoffs requested in the period.
+    """
+    handed_over = {(h.conversation_id, h.episode) for h in handoffs}
+    everything = set(episodes) | handed_over
+    reasons = Counter(h.findings[0].reason.value for h in handoffs if h.findings)
+    judged = [h for h in handoffs if h.needed is not None]
+    return Statistics(
+        episodes=len(everything),
+        handoffs=len(handoffs),
+        resolved_by_bot=share(len(everything - handed_over), len(everything)),
+        reasons=tuple(reasons.most_common()),
+        waiting_seconds=_median_seconds(
+            h.claimed_at - h.requested_at for h in handoffs if h.claimed_at
+        ),
+        first_response_seconds=_median_seconds(
+            h.first_response_at - h.requested_at for h in handoffs if h.first_response_at
+        ),
+        handling_seconds=_median_seconds(
+            h.ended_at - h.claimed_at for h in handoffs if h.ended_at and h.claimed_at
+        ),
+        judged=len(judged),
+        needless=share(sum(not h.needed for h in judged), len(judged)),
+        open_now=sum(h.ended_at is None for h in handoffs),
+    )

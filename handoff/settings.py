@@ -1,0 +1,244 @@
+"""Every setting of the desk, typed, from the environment or a `.env` file. Secrets stay secret."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from handoff.core.errors import BadSetting
+from handoff.core.limits import PolicyLimits
+from handoff.core.model import Person, Role
+
+DEMO_PEOPLE = "1001:Ana:agent; 1002:Bo:agent; 1003:Rita:reviewer; 1004:Lea:lead"
+"""Who works at the simulated desk."""
+
+SIMULATED_TOKEN = "100:SIMULATED-BOT-TOKEN"
+"""The token of the simulated bot; it opens nothing but the simulator."""
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """The settings; each field's alias is its environment variable, its description its meaning."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+
+    telegram_bot_token: SecretStr = Field(
+        SecretStr(""),
+        alias="TELEGRAM_BOT_TOKEN",
+        description="Token from @BotFather. Empty: the Bot API simulator.",
+    )
+    telegram_group_id: int = Field(
+        -1001000000001,
+        alias="TELEGRAM_GROUP_ID",
+        description="The agents' group: a supergroup with topics where the bot is admin.",
+    )
+    telegram_api_url: str = Field(
+        "",
+        alias="TELEGRAM_API_URL",
+        description="Bot API server. Empty: Telegram's own, or the simulator without a token.",
+    )
+    telegram_per_minute: int = Field(
+        20,
+        alias="TELEGRAM_PER_MINUTE",
+        ge=1,
+        description="Calls a minute the group's budget allows (Telegram allows about 20).",
+    )
+    people: str = Field(
+        DEMO_PEOPLE,
+        alias="HANDOFF_PEOPLE",
+        description="Who may work: `id:name:role[,role]` separated by `;`. "
+        "Roles: agent, reviewer, lead.",
+    )
+    database_url: str = Field(
+        "sqlite:///var/handoff.db",
+        alias="DATABASE_URL",
+        description="SQLite file or `postgresql://user:password@host/name`.",
+    )
+    host: str = Field("127.0.0.1", alias="HANDOFF_HOST", description="Address the gateway binds.")
+    port: int = Field(
+        8000, alias="HANDOFF_PORT", ge=1, le=65535, description="Port of the gateway."
+    )
+    internal_token: SecretStr = Field(
+        SecretStr(""),
+        alias="HANDOFF_INTERNAL_TOKEN",
+        description="Opens `/v1/embed` and `/metrics`. Empty: only this machine may call them.",
+    )
+    rasa_url: str = Field("http://127.0.0.1:5005", alias="RASA_URL", description="The Rasa server.")
+    rasa_token: SecretStr = Field(
+        SecretStr(""), alias="RASA_TOKEN", description="Rasa's `--auth-token`."
+    )
+    rasa_venv: Path = Field(
+        PROJECT / ".venv-rasa",
+        alias="RASA_VENV",
+        description="The Python 3.10 environment Rasa runs in.",
+    )
+    actions_port: int = Field(
+        5055, alias="ACTIONS_PORT", ge=1, le=65535, description="Port of the action server."
+    )
+    sandbox_port: int = Field(
+        8081, alias="SANDBOX_PORT", ge=1, le=65535, description="Port of the Bot API simulator."
+    )
+    order_store_url: str = Field(
+        "",
+        alias="ORDER_STORE_URL",
+        description="HTTP address of your order store. Empty: the sample shop.",
+    )
+    encoder: str = Field(
+        "",
+        alias="HANDOFF_ENCODER",
+        description="Name or folder of a sentence-transformers model. "
+        "Empty: the packaged all-MiniLM-L6-v2.",
+    )
+    var: Path = Field(
+        PROJECT / "var", alias="HANDOFF_VAR", description="Folder for database, models and logs."
+    )
+    training_data: Path = Field(
+        PROJECT / "training_data",
+        alias="HANDOFF_TRAINING_DATA",
+        description="Folder with the assistant's training data.",
+    )
+    bot: Path = Field(
+        PROJECT / "bot", alias="HANDOFF_BOT", description="Folder with the assistant's project."
+    )
+    nightly_at: str = Field(
+        "03:00", alias="HANDOFF_NIGHTLY_AT", description="When the nightly learning starts, HH:MM."
+    )
+    timezone: str = Field(
+        "UTC", alias="HANDOFF_TIMEZONE", description="Time zone of the nightly job."
+    )
+    reminder_minutes: int = Field(
+        5,
+        alias="HANDOFF_REMINDER_MINUTES",
+        ge=1,
+        description="The topic is reminded of a waiting customer every so many minutes.",
+    )
+    confidence: float = Field(
+        PolicyLimits.confidence,
+        alias="HANDOFF_CONFIDENCE",
+        ge=0,
+        le=1,
+        description="Below this intent confidence a person is asked.",
+    )
+    angry: float = Field(
+        PolicyLimits.angry,
+        alias="HANDOFF_ANGRY",
+        ge=0,
+        le=1,
+        description="At or above this probability of anger a person is asked.",
+    )
+    human_intents: str = Field(
+        "complaint",
+        alias="HANDOFF_HUMAN_INTENTS",
+        description="Intents that always need a person, separated by commas.",
+    )
+    person_intents: str = Field(
+        "contact_human_agent",
+        alias="HANDOFF_PERSON_INTENTS",
+        description="Intents that mean “I want a person”, separated by commas.",
+    )
+
+    @field_validator("nightly_at")
+    @classmethod
+    def _is_time(cls, value: str) -> str:
+        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+            raise ValueError(f"“{value}” is not a time such as 03:00")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"“{value}” is not a time zone such as Europe/Berlin") from None
+        return value
+
+    @field_validator("people")
+    @classmethod
+    def _is_staff(cls, value: str) -> str:
+        parse_people(value)
+        return value
+
+    @field_validator("telegram_bot_token")
+    @classmethod
+    def _is_token(cls, value: SecretStr) -> SecretStr:
+        secret = value.get_secret_value()
+        if secret and not re.fullmatch(r"\d+:[\w-]+", secret):
+            raise ValueError("it does not look like the token @BotFather gives")
+        return value
+
+    @property
+    def simulated(self) -> bool:
+        """Say whether the console talks to the simulator."""
+        return not self.telegram_bot_token.get_secret_value()
+
+    @property
+    def bot_token(self) -> str:
+        """Return the token of the bot, simulated or real. Never log it."""
+        return self.telegram_bot_token.get_secret_value() or SIMULATED_TOKEN
+
+    @property
+    def bot_api_url(self) -> str:
+        """Return the address of the Bot API server, without a slash at the end."""
+        if self.telegram_api_url:
+            return self.telegram_api_url.rstrip("/")
+        if self.simulated:
+            return f"http://127.0.0.1:{self.sandbox_port}"
+        return "https://api.telegram.org"
+
+    @property
+    def encoder_url(self) -> str:
+        """Return where Rasa finds the shared encoder."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @cached_property
+    def staff(self) -> dict[int, Person]:
+        """Return who works here, by Telegram user id."""
+        return parse_people(self.people)
+
+    @property
+    def intents_for_people(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return (intents that mean a person, intents a person must take)."""
+        return _names(self.person_intents), _names(self.human_intents)
+
+    def policy_limits(self) -> PolicyLimits:
+        """Return the limits of the policy with this desk's settings."""
+        return PolicyLimits(confidence=self.confidence, angry=self.angry)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse_people(text: str) -> dict[int, Person]:
+    """Parse `id:name:role[,role]; …`; raise ValueError with a sentence naming the wrong entry."""
+    people: dict[int, Person] = {}
+    for entry in filter(None, (part.strip() for part in text.split(";"))):
+        match = re.fullmatch(r"(\d+):([^:]+):([a-z, ]+)", entry)
+        if not match:
+            raise ValueError(f"“{entry}” is not of the form id:name:role")
+        number, name, roles = int(match[1]), match[2].strip(), _names(match[3])
+        unknown = roles - {role.value for role in Role}
+        if unknown:
+            raise ValueError(f"“{sorted(unknown)[0]}” is not a role (agent, reviewer, lead)")
+        if number in people:
+            raise ValueError(f"{number} is listed twice")
+        people[number] = Person(number, name, frozenset(Role(role) for role in roles))
+    return people
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; raise `BadSetting` naming the first one that is wrong."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        why = first["msg"].removeprefix("Value error, ")
+        raise BadSetting(name=str(first["loc"][0]), why=why[:1].lower() + why[1:]) from None
