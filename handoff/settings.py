@@ -120,14 +120,14 @@ class Settings(BaseSettings):
         description="The topic is reminded of a waiting customer every so many minutes.",
     )
     confidence: float = Field(
-        PolicyLimits.confidence,
+        PolicyLimits().confidence,
         alias="HANDOFF_CONFIDENCE",
         ge=0,
         le=1,
         description="Below this intent confidence a person is asked.",
     )
     angry: float = Field(
-        PolicyLimits.angry,
+        PolicyLimits().angry,
         alias="HANDOFF_ANGRY",
         ge=0,
         le=1,
