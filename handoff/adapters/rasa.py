@@ -1,0 +1,128 @@
+"""Any Rasa assistant, through Rasa's own HTTP API and REST channel and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from handoff.core.errors import AssistantUnavailable
+from handoff.core.limits import PARSE_SECONDS, TURN_SECONDS
+from handoff.core.model import BotLine, Button, IntentScore, Parse
+
+RANKING = 10
+"""How many intents of the ranking are kept as evidence."""
+
+SWAP_SECONDS = 120.0
+"""Longest wait for Rasa to swap its model, in seconds (34 s with Rasa's default pipeline)."""
+
+
+class RasaAssistant:
+    """Implements `ports.Assistant`. Its error sentences name the fault, never the token."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self._token = token
+        self._client = httpx.AsyncClient(
+            base_url=url, timeout=httpx.Timeout(TURN_SECONDS, connect=2.0)
+        )
+
+    async def __aenter__(self) -> RasaAssistant:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def parse(self, text: str) -> Parse:
+        """Ask `POST /model/parse`."""
+        found = await self._call("POST", "/model/parse", PARSE_SECONDS, json={"text": text})
+        if not isinstance(found, dict) or not isinstance(found.get("intent_ranking", []), list):
+            raise AssistantUnavailable(why="its parse is not of the documented form")
+        ranking = tuple(
+            IntentScore(str(entry["name"]), float(entry["confidence"]))
+            for entry in found.get("intent_ranking", [])[:RANKING]
+        )
+        best = found.get("intent") or {}
+        if not ranking and best.get("name"):
+            ranking = (IntentScore(str(best["name"]), float(best.get("confidence", 0.0))),)
+        novelty = found.get("novelty")
+        return Parse(
+            ranking=ranking,
+            entities=tuple(
+                {"entity": str(e.get("entity")), "value": e.get("value")}
+                for e in found.get("entities", [])
+            ),
+            novelty=float(novelty) if isinstance(novelty, int | float) else None,
+            model=str(found.get("model_id") or ""),
+        )
+
+    async def respond(self, sender: str, text: str) -> list[BotLine]:
+        """Take a turn through `POST /webhooks/rest/webhook`."""
+        said = await self._call(
+            "POST", "/webhooks/rest/webhook", TURN_SECONDS, json={"sender": sender, "message": text}
+        )
+        if not isinstance(said, list):
+            raise AssistantUnavailable(why="its turn is not of the documented form")
+        lines = (
+            BotLine(
+                text=str(entry.get("text") or ""),
+                buttons=tuple(
+                    Button(str(b.get("title", "")), str(b.get("payload") or b.get("title", "")))
+                    for b in entry.get("buttons") or ()
+                ),
+                image=entry.get("image"),
+            )
+            for entry in said
+        )
+        return [line for line in lines if line.text or line.image or line.buttons]
+
+    async def awaiting_slot(self, sender: str) -> str | None:
+        """Read `requested_slot` from the tracker."""
+        path = f"/conversations/{quote(sender, safe='')}/tracker"
+        tracker = await self._call("GET", path, PARSE_SECONDS, params={"include_events": "NONE"})
+        slot = tracker.get("slots", {}).get("requested_slot")
+        return str(slot) if slot else None
+
+    async def status(self) -> str:
+        """Return the name of the model file in use."""
+        found = await self._call("GET", "/status", 2.0)
+        return Path(str(found.get("model_file", ""))).name
+
+    async def load_model(self, path: Path) -> None:
+        """Swap the model through `PUT /model`."""
+        await self._call("PUT", "/model", SWAP_SECONDS, json={"model_file": str(path.resolve())})
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        seconds: float,
+        json: Any = None,
+        params: dict[str, str] | None = None,
+    ) -> Any:
+        params = {**(params or {}), **({"token": self._token} if self._token else {})}
+        try:
+            answer = await self._client.request(
+                method, path, json=json, params=params, timeout=seconds
+            )
+        except httpx.TimeoutException:
+            raise AssistantUnavailable(why=f"no answer within {seconds:g} seconds") from None
+        except httpx.HTTPError as error:
+            raise AssistantUnavailable(why=f"{type(error).__name__} at {path}") from None
+        if answer.status_code >= 400:
+            raise AssistantUnavailable(why=f"status {answer.status_code} at {path}")
+        try:
+            return answer.json() if answer.content else None
+        except ValueError:
+            raise AssistantUnavailable(why=f"no JSON at {path}") from None
