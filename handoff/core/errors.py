@@ -109,6 +109,12 @@ class NothingToRollBack(DeskError):
     status = 409
 
 
+class TrainingFailed(DeskError):
+    """Training the assistant failed: {why}."""
+
+    status = 500
+
+
 class BadSetting(DeskError):
     """The setting {name} is not usable: {why}."""
 

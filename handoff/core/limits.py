@@ -31,6 +31,25 @@ OWED_SECONDS = 30
 RUN_LEASE_SECONDS = 300
 """A learning run whose last sign of life is older than this, in seconds, counts as dead."""
 
+GOLDEN_MESSAGES_LOST = 1
+"""By how many golden messages a figure of a candidate model may fall at one go.
+
+The two models answer the same messages, so only those they judge differently count. Zero would
+refuse about half of the nights on which learning moved nothing but a borderline message or two
+in either direction; two or more lost net of gains is where luck stops being the likelier story
+for the few differences a night's handful of examples makes (three differing messages fall out
+as two or more lost net in one of eight harmless nights)."""
+
+GOLDEN_FLOOR_MESSAGES = 3
+"""By how many golden messages a figure may lie below the best release so far: losses of a message
+a night must not add up. Of 363 messages, 3 are less than one standard error at 90 %."""
+
+GOLDEN_MESSAGES_TAKEN = 8
+"""How many more messages of the out-of-scope file the learned topics may answer after one night.
+
+An approved topic (gift cards, say) rightly makes a few golden messages no longer out of scope; one
+that draws many towards it is not a topic but a sink. 8 of 173 are five per cent."""
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyLimits:

@@ -1,0 +1,109 @@
+"""Rules of the nightly learning: what text may enter a training file, and when a model is let in."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from handoff.core.limits import GOLDEN_FLOOR_MESSAGES, GOLDEN_MESSAGES_LOST, GOLDEN_MESSAGES_TAKEN
+from handoff.core.text import plain_for_assistant
+
+_SAFE = str.maketrans({"[": "(", "]": ")", "{": "(", "}": ")", "\\": "/"})
+
+
+def neutralise(text: str) -> str:
+    """Return `text` as one line that every reader of Rasa's training files takes for plain words.
+
+    Brackets and braces become round ones: `[text](entity)` marks an entity and `${NAME}` is
+    replaced by an environment variable when Rasa reads YAML. A backslash becomes a slash: Rasa
+    decodes escapes such as `\\u000a` in the raw file, before YAML sees it. A leading slash, which
+    would name an intent, goes. White space and line breaks become single spaces; control
+    characters, lone surrogates and code points that YAML refuses go. What has nothing visible
+    left becomes `?`. Neutralising twice changes nothing more.
+    """
+    spaced = " ".join(text.split())
+    kept = "".join(character for character in spaced if _printable(character))
+    plain = " ".join(plain_for_assistant(kept.translate(_SAFE)).split())
+    return plain if any(unicodedata.category(c)[0] in "LNPS" for c in plain) else "?"
+
+
+def _printable(character: str) -> bool:
+    """Say whether YAML 1.1 may hold the character and it is not invisible control."""
+    code = ord(character)
+    noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return (
+        unicodedata.category(character) not in ("Cc", "Cs") and not noncharacter and code != 0xFEFF
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """Whether a candidate model may replace the one in use, and why, as a text for the leads."""
+
+    passed: bool
+    sentence: str
+
+
+GATED = {
+    "accuracy": "right intent",
+    "in_scope_accuracy": "right intent and sure enough to answer",
+    "oos_recall": "out of scope noticed",
+}
+"""The figures the gate compares (each a share, 0 to 1; higher is better) and how a lead reads them.
+
+`accuracy` and `in_scope_accuracy` are shares of `in_scope_messages`, `oos_recall` of
+`out_of_scope_messages`; `oos_taken` is the share of the latter that learned topics answer.
+"""
+
+_COUNTS = {
+    "accuracy": "in_scope_messages",
+    "in_scope_accuracy": "in_scope_messages",
+    "oos_recall": "out_of_scope_messages",
+    "oos_taken": "out_of_scope_messages",
+}
+
+
+def gate(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    worse: Sequence[str] = (),
+    floor: Mapping[str, float] | None = None,
+) -> GateVerdict:
+    """Say whether the candidate is no worse on the golden set than the model in use.
+
+    Every figure of `GATED` may fall by `GOLDEN_MESSAGES_LOST` messages at most. So that one lost
+    message a night does not add up, it may also not fall more than `GOLDEN_FLOOR_MESSAGES` below
+    `floor`, the best figures of any earlier release (left out where None). Learned topics may
+    come to answer at most `GOLDEN_MESSAGES_TAKEN` more messages of the out-of-scope file.
+
+    Args:
+        before: figures of the model in use, as `handoff.learning.gate.measure_golden` gives them.
+        after: the candidate's.
+        worse: texts the model in use had right and the candidate has not, quoted in the sentence.
+        floor: best figures so far.
+    """
+    lost = [name for name in GATED if _fell(before, after, name) > GOLDEN_MESSAGES_LOST]
+    slid = [name for name in GATED if floor and _fell(floor, after, name) > GOLDEN_FLOOR_MESSAGES]
+    taken = -_fell(before, after, "oos_taken")
+    figures = "; ".join(
+        f"{words} {before[name]:.1%} → {after[name]:.1%}" for name, words in GATED.items()
+    )
+    reasons = [f"“{GATED[name]}” fell by {_fell(before, after, name)} messages" for name in lost]
+    reasons += [f"“{GATED[name]}” has slid below the best release" for name in slid]
+    if taken > GOLDEN_MESSAGES_TAKEN:
+        reasons.append(f"learned topics answer {taken} more out-of-scope messages")
+    verdict = f"Refused: {', '.join(reasons)}." if reasons else "Passed."
+    return GateVerdict(not reasons, " ".join((verdict, f"{figures}.", *_quoted(worse))))
+
+
+def _fell(before: Mapping[str, float], after: Mapping[str, float], name: str) -> int:
+    """Return by how many messages a figure fell; negative when it rose, absent counts as 0."""
+    messages = after.get(_COUNTS[name], 0.0)
+    return round((before.get(name, 0.0) - after.get(name, 0.0)) * messages)
+
+
+def _quoted(worse: Sequence[str]) -> list[str]:
+    if not worse:
+        return []
+    return ["Changed for the worse: " + ", ".join(f"“{text}”" for text in worse) + "."]
