@@ -1,0 +1,176 @@
+"""Starts and watches every process of the desk on one machine: `handoff up`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+STOP_SECONDS = 10.0
+"""How long a process may take to end by itself before it is killed, in seconds."""
+
+READY_SECONDS = 120.0
+"""How long a process may take to get ready, in seconds."""
+
+RESTART_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
+"""Pauses before a process that died is started again; the last one repeats."""
+
+STEADY_SECONDS = 60.0
+"""A process that lived this long, in seconds, starts again with the first pause."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Part:
+    """One process: its name, command line, what is added to the environment, and its health URL."""
+
+    name: str
+    command: Sequence[str]
+    health: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+
+
+class PartFailed(Exception):
+    """A process ended, or was not ready in time, while the desk was starting."""
+
+
+class Supervisor:
+    """Runs parts in process groups of their own, restarts those that die, and ends all of them."""
+
+    def __init__(self, parts: Sequence[Part], logs: Path, say: Say) -> None:
+        self._parts = parts
+        self._logs = logs
+        self._say = say
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._stopping = asyncio.Event()
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Start all, call `ready` once all are, and watch until `stop` is called."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        watchers: list[asyncio.Task[None]] = []
+        try:
+            for part in self._parts:
+                await self._start(part)
+            starting = [asyncio.create_task(self._wait_ready(part)) for part in self._parts]
+            stop = asyncio.create_task(self._stopping.wait())
+            await _first_failure_or(starting, stop)
+            if not self._stopping.is_set():
+                ready()
+                watchers = [asyncio.create_task(self._watch(part)) for part in self._parts]
+                await self._stopping.wait()
+        finally:
+            for task in watchers:
+                task.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+            await self._end_all()
+
+    def stop(self) -> None:
+        """Ask `run` to end everything and return."""
+        self._stopping.set()
+
+    async def _start(self, part: Part) -> None:
+        with self._log(part) as log:
+            self._running[part.name] = await asyncio.create_subprocess_exec(
+                *part.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **part.environment},
+                cwd=part.folder,
+                start_new_session=True,
+            )
+
+    def _log(self, part: Part) -> IO[bytes]:
+        return (self._logs / f"{part.name}.log").open("ab")
+
+    async def _wait_ready(self, part: Part) -> None:
+        started = time.monotonic()
+        process = self._running[part.name]
+        async with httpx.AsyncClient(timeout=2.0) as client:
+            while time.monotonic() - started < READY_SECONDS:
+                if process.returncode is not None:
+                    raise PartFailed(f"{part.name} ended at once. {self._last_lines(part)}")
+                try:
+                    if (await client.get(part.health)).status_code == 200:
+                        self._say(f"  {part.name} ready in {time.monotonic() - started:.0f} s")
+                        return
+                except httpx.HTTPError:
+                    pass  # Not up yet: that is what is being waited for.
+                await asyncio.sleep(0.2)
+        raise PartFailed(f"{part.name} was not ready in time. {self._last_lines(part)}")
+
+    def _last_lines(self, part: Part) -> str:
+        path = self._logs / f"{part.name}.log"
+        lines = path.read_text(errors="replace").splitlines()[-5:]
+        return f"Last lines of {path}:\n    " + "\n    ".join(lines)
+
+    async def _watch(self, part: Part) -> None:
+        deaths = 0
+        while True:
+            started = time.monotonic()
+            code = await self._running[part.name].wait()
+            deaths = 0 if time.monotonic() - started > STEADY_SECONDS else deaths
+            pause = RESTART_SECONDS[min(deaths, len(RESTART_SECONDS) - 1)]
+            deaths += 1
+            self._say(f"! {part.name} ended with code {code}; starting it again in {pause:g} s")
+            await asyncio.sleep(pause)
+            await self._start(part)
+
+    async def _end_all(self) -> None:
+        alive = [p for p in self._running.values() if p.returncode is None]
+        for process in alive:
+            _signal_group(process, signal.SIGTERM)
+        waits = [asyncio.create_task(process.wait()) for process in alive]
+        if waits:
+            await asyncio.wait(waits, timeout=STOP_SECONDS)
+        for process in alive:
+            # Also what a process left behind in its group.
+            _signal_group(process, signal.SIGKILL)
+        await asyncio.gather(*waits)
+
+
+async def _first_failure_or(
+    tasks: Sequence[asyncio.Task[None]], stop: asyncio.Task[bool]
+) -> None:
+    """Wait for all tasks, raise the first failure at once, or return when `stop` is done."""
+    pending: set[asyncio.Task] = set(tasks)
+    try:
+        while pending and not stop.done():
+            both: set[asyncio.Task] = {*pending, stop}
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in done & set(tasks):
+                task.result()
+            pending -= done
+    finally:
+        for task in (*tasks, stop):
+            task.cancel()
+        await asyncio.gather(*tasks, stop, return_exceptions=True)
+
+
+def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def stop_on_signals(supervisor: Supervisor) -> None:
+    """End the desk on Ctrl-C, on `kill`, and when its terminal goes away."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, supervisor.stop)
+
+
+def python_module(name: str, *arguments: str) -> list[str]:
+    """Return the command line of a module of this environment."""
+    return [sys.executable, "-m", name, *arguments]
