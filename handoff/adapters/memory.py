@@ -215,7 +215,7 @@ class _Rows(Generic[E]):
     def _need_parents(self, entity: E) -> None:
         for name, parent in self.parents:
             if (getattr(entity, name),) not in self._unit.read(parent).rows:
-                raise NotFound(what=f"row that the {self.what} belongs to:", id=self._id(entity))
+                raise NotFound(what=f"parent row of {self.what}", id=self._id(entity))
 
     def _key(self, entity: E) -> Hashable:
         return tuple(getattr(entity, name) for name in self.key)

@@ -118,7 +118,7 @@ class _Unit:
                 return await self.run(statement)
         except IntegrityError as error:
             if _code(error) in _NO_PARENT:
-                raise NotFound(what=f"row that the {what} belongs to:", id=id) from None
+                raise NotFound(what=f"parent row of {what}", id=id) from None
             raise StaleVersion(what=what, id=id) from None
 
     async def commit(self) -> None:

@@ -1,0 +1,118 @@
+"""Small entities for the contract tests: everything has a default that a test may replace."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from handoff.core.model import (
+    Action,
+    Author,
+    Candidate,
+    CandidateKind,
+    Conversation,
+    Decision,
+    Handoff,
+    InboundUpdate,
+    LearningRun,
+    Message,
+    OutboxItem,
+    OutboxKind,
+    Release,
+    ReleaseStatus,
+    Topic,
+)
+
+START = datetime(2025, 3, 30, 0, 30, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    """Return the moment so many seconds after the start of the test's time."""
+    return START + timedelta(seconds=seconds)
+
+
+def conversation(id: str = "c1", **fields: Any) -> Conversation:
+    defaults = {
+        "channel": "web",
+        "customer_key": f"key-{id}",
+        "customer_name": "Ada",
+        "created_at": START,
+        "updated_at": START,
+    }
+    return Conversation(id=id, **(defaults | fields))
+
+
+def message(id: str = "m1", conversation_id: str = "c1", **fields: Any) -> Message:
+    defaults = {
+        "episode": 1,
+        "seq": 1,
+        "author": Author.CUSTOMER,
+        "text": "where is my order",
+        "created_at": START,
+    }
+    return Message(id=id, conversation_id=conversation_id, **(defaults | fields))
+
+
+def decision(id: str = "d1", message_id: str = "m1", **fields: Any) -> Decision:
+    defaults = {
+        "conversation_id": "c1",
+        "action": Action.ANSWER,
+        "findings": (),
+        "evidence": {},
+        "policy_version": "1",
+        "model": "model-1",
+        "created_at": START,
+    }
+    return Decision(id=id, message_id=message_id, **(defaults | fields))
+
+
+def handoff(id: str = "h1", conversation_id: str = "c1", **fields: Any) -> Handoff:
+    defaults = {"episode": 1, "decision_id": "d1", "findings": (), "requested_at": START}
+    return Handoff(id=id, conversation_id=conversation_id, **(defaults | fields))
+
+
+def item(id: str = "o1", **fields: Any) -> OutboxItem:
+    defaults = {
+        "kind": OutboxKind.NOTICE,
+        "payload": {"text": id},
+        "dedupe_key": f"key-{id}",
+        "created_at": START,
+        "not_before": START,
+    }
+    return OutboxItem(id=id, **(defaults | fields))
+
+
+def topic(key: str = "conversation:c1", **fields: Any) -> Topic:
+    return Topic(**({"key": key, "chat_id": -1001234567890, "thread_id": 7} | fields))
+
+
+def update(update_id: int = 1, **fields: Any) -> InboundUpdate:
+    defaults = {"bot_id": 42, "payload": {"update_id": update_id}, "received_at": START}
+    return InboundUpdate(update_id=update_id, **(defaults | fields))
+
+
+def candidate(id: str = "k1", handoff_id: str = "h1", **fields: Any) -> Candidate:
+    defaults = {
+        "kind": CandidateKind.EXAMPLE,
+        "message_ids": ("m1",),
+        "texts": ("where is it",),
+        "intent": "track_order",
+        "answer": "",
+        "dedupe_key": f"key-{id}",
+        "created_at": START,
+    }
+    return Candidate(id=id, handoff_id=handoff_id, **(defaults | fields))
+
+
+def run(id: str = "r1", **fields: Any) -> LearningRun:
+    return LearningRun(id=id, **({"started_at": START, "heartbeat_at": START} | fields))
+
+
+def release(id: str = "rel1", **fields: Any) -> Release:
+    defaults = {
+        "created_at": START,
+        "model_path": "models/1.tar.gz",
+        "learned_path": "learned/1",
+        "status": ReleaseStatus.CURRENT,
+    }
+    return Release(id=id, **(defaults | fields))
