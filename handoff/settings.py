@@ -27,7 +27,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """The settings; each field's alias is its environment variable, its description its meaning."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
 
     telegram_bot_token: SecretStr = Field(
         SecretStr(""),
@@ -57,9 +57,10 @@ class Settings(BaseSettings):
         "Roles: agent, reviewer, lead.",
     )
     database_url: str = Field(
-        "sqlite:///var/handoff.db",
+        "",
         alias="DATABASE_URL",
-        description="SQLite file or `postgresql://user:password@host/name`.",
+        description="`sqlite:///path` or `postgresql://user:password@host/name`. "
+        "Empty: `handoff.db` in HANDOFF_VAR.",
     )
     host: str = Field("127.0.0.1", alias="HANDOFF_HOST", description="Address the gateway binds.")
     port: int = Field(
@@ -194,6 +195,11 @@ class Settings(BaseSettings):
         return "https://api.telegram.org"
 
     @property
+    def database(self) -> str:
+        """Return the address of the database."""
+        return self.database_url or f"sqlite:///{self.var / 'handoff.db'}"
+
+    @property
     def encoder_url(self) -> str:
         """Return where Rasa finds the shared encoder."""
         return f"http://127.0.0.1:{self.port}"
@@ -242,3 +248,18 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors()[0]
         why = first["msg"].removeprefix("Value error, ")
         raise BadSetting(name=str(first["loc"][0]), why=why[:1].lower() + why[1:]) from None
+
+
+def settings_table() -> str:
+    """Return a Markdown table of all settings: variable, default, meaning."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for field in Settings.model_fields.values():
+        value = field.default
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if isinstance(value, Path):
+            value = value.relative_to(PROJECT)
+        shown = f"`{value}`" if str(value) else ""
+        meaning = (field.description or "").replace("|", "\\|")
+        lines.append(f"| `{field.alias}` | {shown} | {meaning} |")
+    return "\n".join(lines) + "\n"

@@ -152,9 +152,10 @@ async def _first_failure_or(
                 task.result()
             pending -= done
     finally:
-        for task in (*tasks, stop):
+        everything: list[asyncio.Task] = [*tasks, stop]
+        for task in everything:
             task.cancel()
-        await asyncio.gather(*tasks, stop, return_exceptions=True)
+        await asyncio.gather(*everything, return_exceptions=True)
 
 
 def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -26,7 +26,7 @@ class RasaAssistant:
     def __init__(self, url: str, token: str = "") -> None:
         self._token = token
         self._client = httpx.AsyncClient(
-            base_url=url, timeout=httpx.Timeout(TURN_SECONDS, connect=2.0)
+            base_url=url, timeout=httpx.Timeout(TURN_SECONDS, connect=2.0), trust_env=False
         )
 
     async def __aenter__(self) -> RasaAssistant:
