@@ -1,0 +1,1 @@
+"""Graph components of the assistant's NLU pipeline; see `bot/config.yml` for their order."""

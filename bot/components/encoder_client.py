@@ -1,0 +1,128 @@
+"""Asks the shared sentence encoder for vectors over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections import OrderedDict
+from typing import Dict, List, NamedTuple, Optional, Sequence, Text
+
+import numpy as np
+import requests
+
+from rasa.shared.exceptions import RasaException
+
+URL_VARIABLE = "HANDOFF_ENCODER_URL"
+TOKEN_VARIABLE = "HANDOFF_INTERNAL_TOKEN"
+DEFAULT_URL = "http://127.0.0.1:8000"
+#: The encoder refuses more texts in one request.
+MOST_TEXTS = 256
+#: Vectors kept in memory, about 1.5 kB each: a message is parsed once for the decision and once
+#: more for the answer.
+REMEMBERED = 512
+
+
+class EncoderUnavailable(RasaException):
+    """The shared encoder could not be reached, or gave no usable answer."""
+
+
+class EncoderChanged(RasaException):
+    """The encoder serving now is another than the one the model was trained with."""
+
+
+class Encoded(NamedTuple):
+    """Vectors, one a row, and the digest of the encoder they come from."""
+
+    vectors: np.ndarray
+    digest: Text
+
+
+class EncoderClient:
+    """One keep-alive connection to `POST {url}/v1/embed`.
+
+    Args:
+        url: address of the encoder; without it the environment's `HANDOFF_ENCODER_URL`.
+        token: sent as bearer token; without it the environment's `HANDOFF_INTERNAL_TOKEN`.
+        connect_seconds: the longest wait for a connection.
+        read_seconds: the longest wait for an answer.
+    """
+
+    def __init__(self, url: Optional[Text] = None, token: Optional[Text] = None,
+                 connect_seconds: float = 3.0, read_seconds: float = 30.0) -> None:
+        self.url = (url or os.environ.get(URL_VARIABLE) or DEFAULT_URL).rstrip("/")
+        self._token = token or os.environ.get(TOKEN_VARIABLE) or ""
+        self._timeout = (connect_seconds, read_seconds)
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy has no business between two local processes
+        self._remembered: "OrderedDict[Text, np.ndarray]" = OrderedDict()
+        self._digest: Optional[Text] = None
+
+    def encode(self, texts: Sequence[Text], batch: int = 128) -> Encoded:
+        """Vectors of texts, in their order; each different text is asked for once.
+
+        Raises:
+            EncoderUnavailable: no connection, an error status, or an answer of another shape.
+            EncoderChanged: the encoder changed between two batches.
+        """
+        unique = list(OrderedDict.fromkeys(texts))
+        found: Dict[Text, np.ndarray] = {}
+        digests = set()
+        step = min(batch, MOST_TEXTS)
+        for start in range(0, len(unique), step):
+            part = self._ask(unique[start : start + step])
+            digests.add(part.digest)
+            found.update(zip(unique[start : start + step], part.vectors))
+        if len(digests) > 1:
+            raise EncoderChanged(f"The encoder at {self.url} changed while it was being asked.")
+        rows = np.vstack([found[text] for text in texts]) if texts else np.zeros((0, 0))
+        return Encoded(rows, digests.pop() if digests else "")
+
+    def encode_one(self, text: Text) -> Encoded:
+        """The vector of one text as a row, from memory where it was asked for lately."""
+        if text in self._remembered and self._digest is not None:
+            self._remembered.move_to_end(text)
+            return Encoded(self._remembered[text], self._digest)
+        answer = self._ask([text])
+        if answer.digest != self._digest:
+            self._remembered.clear()
+            self._digest = answer.digest
+        self._remembered[text] = answer.vectors
+        if len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
+        return answer
+
+    def digest(self) -> Text:
+        """Digest of the encoder serving now."""
+        return self._ask(["digest"]).digest
+
+    def _ask(self, texts: List[Text]) -> Encoded:
+        body = {"texts": texts, "encoding_format": "base64"}
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        try:
+            answer = self._session.post(
+                f"{self.url}/v1/embed", json=body, headers=headers, timeout=self._timeout
+            )
+        except requests.RequestException as error:
+            raise EncoderUnavailable(
+                f"The sentence encoder at {self.url} cannot be reached "
+                f"({type(error).__name__}). Start it, or set {URL_VARIABLE}."
+            ) from error
+        if answer.status_code != 200:
+            raise EncoderUnavailable(
+                f"The sentence encoder at {self.url} answered {answer.status_code}"
+                + (f"; check {TOKEN_VARIABLE}." if answer.status_code in (401, 403) else ".")
+            )
+        return self._read(answer, len(texts))
+
+    def _read(self, answer: requests.Response, count: int) -> Encoded:
+        try:
+            body = answer.json()
+            raw, dimension = body["vectors"], int(body["dimension"])
+            flat = (np.frombuffer(base64.b64decode(raw), dtype="<f4") if isinstance(raw, str)
+                    else np.asarray(raw, dtype="<f4"))
+            return Encoded(flat.reshape(count, dimension).astype(np.float32), str(body["digest"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise EncoderUnavailable(
+                f"The sentence encoder at {self.url} gave an answer of another shape "
+                f"({type(error).__name__}: {error})."
+            ) from error
