@@ -1,4 +1,4 @@
-"""Rules of the nightly learning: what text may enter a training file, and when a model is let in."""
+"""Rules of learning: what text may enter a training file, and when a model is let in."""
 
 from __future__ import annotations
 
@@ -56,13 +56,6 @@ GATED = {
 `out_of_scope_messages`; `oos_taken` is the share of the latter that learned topics answer.
 """
 
-_COUNTS = {
-    "accuracy": "in_scope_messages",
-    "in_scope_accuracy": "in_scope_messages",
-    "oos_recall": "out_of_scope_messages",
-    "oos_taken": "out_of_scope_messages",
-}
-
 
 def gate(
     before: Mapping[str, float],
@@ -74,8 +67,9 @@ def gate(
 
     Every figure of `GATED` may fall by `GOLDEN_MESSAGES_LOST` messages at most. So that one lost
     message a night does not add up, it may also not fall more than `GOLDEN_FLOOR_MESSAGES` below
-    `floor`, the best figures of any earlier release (left out where None). Learned topics may
-    come to answer at most `GOLDEN_MESSAGES_TAKEN` more messages of the out-of-scope file.
+    `floor`, the best figures of any earlier release (left out where None). A message of the
+    out-of-scope file that a learned topic answers is not lost, since a reviewer has approved that
+    topic; but learned topics may take at most `GOLDEN_MESSAGES_TAKEN` more of them.
 
     Args:
         before: figures of the model in use, as `handoff.learning.gate.measure_golden` gives them.
@@ -85,22 +79,31 @@ def gate(
     """
     lost = [name for name in GATED if _fell(before, after, name) > GOLDEN_MESSAGES_LOST]
     slid = [name for name in GATED if floor and _fell(floor, after, name) > GOLDEN_FLOOR_MESSAGES]
-    taken = -_fell(before, after, "oos_taken")
+    taken = round((after.get("oos_taken", 0.0) - before.get("oos_taken", 0.0)) * _whole(after))
     figures = "; ".join(
         f"{words} {before[name]:.1%} → {after[name]:.1%}" for name, words in GATED.items()
     )
     reasons = [f"“{GATED[name]}” fell by {_fell(before, after, name)} messages" for name in lost]
     reasons += [f"“{GATED[name]}” has slid below the best release" for name in slid]
     if taken > GOLDEN_MESSAGES_TAKEN:
-        reasons.append(f"learned topics answer {taken} more out-of-scope messages")
+        reasons.append(f"learned topics take {taken} more out-of-scope messages")
     verdict = f"Refused: {', '.join(reasons)}." if reasons else "Passed."
-    return GateVerdict(not reasons, " ".join((verdict, f"{figures}.", *_quoted(worse))))
+    notes = [f"Learned topics take {taken} more out-of-scope messages."] if taken > 0 else []
+    return GateVerdict(not reasons, " ".join((verdict, f"{figures}.", *notes, *_quoted(worse))))
 
 
 def _fell(before: Mapping[str, float], after: Mapping[str, float], name: str) -> int:
-    """Return by how many messages a figure fell; negative when it rose, absent counts as 0."""
-    messages = after.get(_COUNTS[name], 0.0)
-    return round((before.get(name, 0.0) - after.get(name, 0.0)) * messages)
+    """Return by how many messages a figure fell; negative when it rose."""
+    lost = before[name] - after[name]
+    if name != "oos_recall":
+        return round(lost * after["in_scope_messages"])
+    return round(
+        (lost + before.get("oos_taken", 0.0) - after.get("oos_taken", 0.0)) * _whole(after)
+    )
+
+
+def _whole(figures: Mapping[str, float]) -> float:
+    return figures["out_of_scope_messages"]
 
 
 def _quoted(worse: Sequence[str]) -> list[str]:

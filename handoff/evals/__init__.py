@@ -1,0 +1,1 @@
+"""Measuring on labelled data: intents, sentiment, requests for a person."""

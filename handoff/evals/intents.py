@@ -1,0 +1,227 @@
+"""Trains and measures the shipped Rasa pipeline on anybody's labelled messages."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from handoff.app.understand import best_intents
+from handoff.core.errors import BadData
+from handoff.core.learning import neutralise
+from handoff.core.model import IntentScore
+from handoff.core.text import plain_for_assistant
+from handoff.evals.labelled import Labelled, read_intents
+from handoff.evals.metrics import (
+    Judged,
+    accuracy,
+    bootstrap,
+    calibration,
+    in_scope_accuracy,
+    intent_figures,
+    oos_auroc,
+    oos_recall,
+    tune_threshold,
+)
+from handoff.ports import Assistant, Encoder
+
+ENCODED_AT_ONCE = 256
+"""Texts given to the encoder in one call when its cache is warmed."""
+
+Progress = Callable[[str], None]
+
+
+class TrainsNlu(Protocol):
+    """Trains the shipped pipeline; `handoff.learning.trainer.Trainer` does."""
+
+    async def train_nlu(
+        self, examples: Mapping[str, Sequence[str]], out: Path, progress: Progress = ...
+    ) -> Path:
+        """Train on examples by intent and return the model file `out`."""
+        ...
+
+
+Serves = Callable[[Path], AbstractAsyncContextManager[Assistant]]
+"""Serves a model file and yields the assistant that talks to it."""
+
+
+def _quiet(sentence: str) -> None:
+    """Say nothing."""
+
+
+async def evaluate_intents(
+    train: Path,
+    valid: Path | None,
+    test: Path,
+    oos_labels: Sequence[str],
+    *,
+    trainer: TrainsNlu,
+    serve: Serves,
+    encoder: Encoder | None = None,
+    progress: Progress = _quiet,
+) -> dict[str, Any]:
+    """Train on `train`, tune the threshold on `valid`, measure on `test`.
+
+    Args:
+        train: CSV `text,intent`; rows with an out-of-scope label are left out.
+        valid: the same; without it, or without out-of-scope rows in it, no threshold is tuned.
+        test: the same.
+        oos_labels: labels that mean out of scope.
+        trainer: trains the shipped pipeline.
+        serve: serves the trained model.
+        encoder: where given, its cache is warmed while the server starts.
+        progress: called with a sentence now and then.
+
+    Returns:
+        `accuracy` (best intent, in-scope messages), `threshold`, `in_scope_accuracy` and
+        `oos_recall` at it, `auroc` by out-of-scope label, `ece`, `train_seconds` (all of
+        `rasa train nlu`, encoding included), `intervals` (95 %, bootstrap over test messages)
+        and `counts`. None where a figure cannot be computed.
+
+    Raises:
+        BadData: a file is not of that form, or an out-of-scope label occurs nowhere.
+        TrainingFailed: with Rasa's last lines.
+        AssistantUnavailable: the trained model cannot be served or asked.
+    """
+    sets = {"train": read_intents(train), "valid": read_intents(valid) if valid else []}
+    sets["test"] = read_intents(test)
+    _check_oos(oos_labels, sets, test)
+    names = rasa_names(m.intent for m in sets["train"] if m.intent not in set(oos_labels))
+    if not names:
+        raise BadData(path=train, why="every row is out of scope: nothing is left to train on")
+    with tempfile.TemporaryDirectory(prefix="handoff-eval-") as folder:
+        started = time.perf_counter()
+        examples = examples_by_intent(sets["train"], names)
+        model = await trainer.train_nlu(examples, Path(folder) / "model.tar.gz", progress)
+        train_seconds = time.perf_counter() - started
+        texts = [plain_for_assistant(m.text) for m in (*sets["valid"], *sets["test"])]
+        started = time.perf_counter()
+        answers = await _understand(serve(model), texts, encoder, progress)
+        parse_seconds = time.perf_counter() - started
+    label_of = {name: label for label, name in names.items()}
+    split = len(sets["valid"])
+    tuning = _judge(sets["valid"], answers[:split], label_of, oos_labels)
+    judged = _judge(sets["test"], answers[split:], label_of, oos_labels)
+    threshold = tune_threshold(tuning)
+    return {
+        **intent_figures(judged, threshold, oos_labels),
+        "train_seconds": train_seconds,
+        "parse_seconds": parse_seconds,
+        "intervals": await asyncio.to_thread(_intervals, judged, threshold, oos_labels),
+        "counts": _counts(sets, judged, names),
+    }
+
+
+def rasa_names(labels: Iterable[str]) -> dict[str, str]:
+    """Return for each label a name Rasa takes as it is; all names differ.
+
+    Rasa reads `a/b` as a retrieval intent `a` and gives back only `a`.
+    """
+    names: dict[str, str] = {}
+    for label in dict.fromkeys(labels):
+        plain = neutralise(label).replace("/", "_")
+        name, number = plain, 1
+        while name in names.values():
+            number += 1
+            name = f"{plain}_{number}"
+        names[label] = name
+    return names
+
+
+def examples_by_intent(
+    messages: Sequence[Labelled], names: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Return the texts to train on by Rasa's intent name; messages of other labels are left out."""
+    examples: defaultdict[str, list[str]] = defaultdict(list)
+    for message in messages:
+        if message.intent in names:
+            examples[names[message.intent]].append(message.text)
+    return dict(examples)
+
+
+async def _understand(
+    server: AbstractAsyncContextManager[Assistant],
+    texts: Sequence[str],
+    encoder: Encoder | None,
+    progress: Progress,
+) -> list[IntentScore]:
+    """Warm the encoder's cache while the server starts, then have every text understood."""
+    warming = asyncio.create_task(_warm(encoder, texts))
+    try:
+        async with server as assistant:
+            await warming
+            return await best_intents(assistant, texts, progress)
+    finally:
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
+
+
+async def _warm(encoder: Encoder | None, texts: Sequence[str]) -> None:
+    """Have every text encoded in batches, shortest first: a batch is as slow as its longest."""
+    if encoder is None:
+        return
+    ordered = sorted(set(texts), key=len)
+    for start in range(0, len(ordered), ENCODED_AT_ONCE):
+        await encoder.encode(ordered[start : start + ENCODED_AT_ONCE])
+
+
+def _check_oos(
+    oos_labels: Sequence[str], sets: Mapping[str, Sequence[Labelled]], test: Path
+) -> None:
+    known = {message.intent for messages in sets.values() for message in messages}
+    for label in oos_labels:
+        if label not in known:
+            raise BadData(path=test, why=f"no row is labelled “{label}” in this or the other files")
+
+
+def _judge(
+    messages: Sequence[Labelled],
+    answers: Sequence[IntentScore],
+    label_of: Mapping[str, str],
+    oos_labels: Sequence[str],
+) -> Judged:
+    return Judged.of(
+        [message.intent for message in messages],
+        [label_of.get(answer.intent, answer.intent) for answer in answers],
+        [answer.confidence for answer in answers],
+        oos_labels,
+    )
+
+
+def _intervals(
+    judged: Judged, threshold: float | None, oos_labels: Sequence[str]
+) -> dict[str, Any]:
+    """Return the bootstrap interval of each figure, in the shape of the figures themselves."""
+
+    def interval(measure: Callable[[Judged], float | None]) -> tuple[float, float] | None:
+        return bootstrap(lambda rows: measure(judged.take(rows)), len(judged))
+
+    found: dict[str, Any] = {"accuracy": interval(accuracy), "ece": interval(calibration)}
+    for name, figure in (("in_scope_accuracy", in_scope_accuracy), ("oos_recall", oos_recall)):
+        found[name] = None if threshold is None else interval(partial(figure, threshold=threshold))
+    found["auroc"] = {label: interval(partial(oos_auroc, oos_label=label)) for label in oos_labels}
+    return found
+
+
+def _counts(
+    sets: Mapping[str, Sequence[Labelled]], judged: Judged, names: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return how many messages the figures rest on, and what a reader should know about them."""
+    trained = [m for m in sets["train"] if m.intent in names]
+    texts = {m.text for m in trained}
+    in_scope = judged.label[judged.in_scope]
+    return {
+        "train": len(trained),
+        "intents": len(names),
+        "valid": len(sets["valid"]),
+        "test_in_scope": len(in_scope),
+        "test_out_of_scope": len(judged) - len(in_scope),
+        "test_texts_in_train": sum(m.text in texts for m in sets["test"]),
+        "test_untrained_intents": sorted(set(in_scope) - set(names)),
+    }

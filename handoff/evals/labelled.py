@@ -1,0 +1,83 @@
+"""Labelled data from CSV files, and what is said when such a file is wrong."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from handoff.core.errors import BadData
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A message with its intent; `row` is where it stands in its file, the header being row 1."""
+
+    text: str
+    intent: str
+    row: int
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Return (row number, row) of a CSV file with at least these columns.
+
+    Raises:
+        BadData: there is no such file, it is not UTF-8 or not CSV, a column is missing, a row is
+            too short or has an empty text, or there is no row.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise BadData(path=path, why=f"the column “{missing[0]}” is missing")
+            rows = list(enumerate(reader, start=2))
+    except FileNotFoundError:
+        raise BadData(path=path, why="there is no such file") from None
+    except OSError as error:
+        raise BadData(path=path, why=f"it cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise BadData(path=path, why=f"it is not UTF-8 at byte {error.start}") from None
+    except csv.Error as error:
+        raise BadData(path=path, why=f"it is not CSV ({error})") from None
+    if not rows:
+        raise BadData(path=path, why="it holds no rows")
+    for number, row in rows:
+        _check(path, number, row, columns)
+    return rows
+
+
+def _check(path: Path, number: int, row: dict[str, str], columns: Sequence[str]) -> None:
+    for name in columns:
+        if not (row[name] or "").strip():
+            raise BadData(path=path, why=f"row {number} has no {name}")
+
+
+def read_intents(path: Path) -> list[Labelled]:
+    """Read `text,intent`; raise `BadData` when the file is not of that form."""
+    rows = read_rows(path, ("text", "intent"))
+    return [Labelled(row["text"].strip(), row["intent"].strip(), n) for n, row in rows]
+
+
+def read_flags(path: Path, columns: Sequence[str]) -> tuple[list[str], dict[str, list[int]]]:
+    """Read `text` and columns of 0 and 1; return the texts and the flags by column.
+
+    Raises:
+        BadData: the file is not of that form.
+    """
+    rows = read_rows(path, ("text", *columns))
+    flags = {name: [_flag(path, n, row, name) for n, row in rows] for name in columns}
+    return [row["text"].strip() for _, row in rows], flags
+
+
+def _flag(path: Path, number: int, row: dict[str, str], name: str) -> int:
+    value = row[name].strip()
+    if value not in ("0", "1"):
+        raise BadData(path=path, why=f"row {number}: {name} must be 0 or 1, not “{value}”")
+    return int(value)
+
+
+def has_column(path: Path, name: str) -> bool:
+    """Say whether the CSV file at `path` has this column."""
+    return all(name in row for _, row in read_rows(path, ("text",))[:1])

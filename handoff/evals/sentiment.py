@@ -1,0 +1,87 @@
+"""Measures feelings and requests for a person on labelled messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from handoff.core.limits import PolicyLimits
+from handoff.core.model import Feelings
+from handoff.evals.labelled import has_column, read_flags
+from handoff.evals.metrics import auroc, average_precision, bootstrap, f1
+
+
+class ReadsMany(Protocol):
+    """Reads feelings from many messages; `handoff.adapters.feelings.FeelingsModel` does."""
+
+    async def read_many(self, texts: Sequence[str]) -> list[Feelings]:
+        """Return the probabilities for each message, in order."""
+        ...
+
+
+async def evaluate_sentiment(path: Path, feelings: ReadsMany) -> dict[str, Any]:
+    """Measure on a CSV `text,negative[,angry]`.
+
+    Returns:
+        `auroc` and `average_precision` of negative, `angry` with the same where the file has that
+        column, `intervals` and `counts`. None where only one class is there.
+
+    Raises:
+        BadData: the file is not of that form.
+    """
+    columns = ["negative", *(["angry"] if has_column(path, "angry") else [])]
+    texts, flags = read_flags(path, columns)
+    read = await feelings.read_many(texts)
+    scores = {
+        "negative": np.array([one.negative for one in read]),
+        "angry": np.array([one.angry for one in read]),
+    }
+    figures = {name: _ranking(np.array(flags[name]) == 1, scores[name]) for name in columns}
+    return {
+        **figures.pop("negative"),
+        **figures,
+        "counts": {"messages": len(texts), **{name: sum(flags[name]) for name in columns}},
+    }
+
+
+async def evaluate_requests(
+    path: Path, feelings: ReadsMany, limits: PolicyLimits | None = None
+) -> dict[str, Any]:
+    """Measure on a CSV `text,handoff` how well requests for a person are recognised.
+
+    Returns:
+        `f1` at `threshold` (the limit the policy uses), `average_precision`, `auroc`, `intervals`
+        and `counts`.
+
+    Raises:
+        BadData: the file is not of that form.
+    """
+    threshold = (limits or PolicyLimits()).asks_for_person
+    texts, flags = read_flags(path, ["handoff"])
+    asked = np.array([one.asks_for_person for one in await feelings.read_many(texts)])
+    wanted = np.array(flags["handoff"]) == 1
+    figures = _ranking(wanted, asked)
+    figures["intervals"]["f1"] = bootstrap(
+        lambda rows: f1(wanted[rows], asked[rows] >= threshold), len(texts)
+    )
+    return {
+        "f1": f1(wanted, asked >= threshold),
+        "threshold": threshold,
+        **figures,
+        "counts": {"messages": len(texts), "handoff": int(wanted.sum())},
+    }
+
+
+def _ranking(positive: np.ndarray, score: np.ndarray) -> dict[str, Any]:
+    """Return how well a score ranks the positive messages first, with intervals."""
+    measures = {"auroc": auroc, "average_precision": average_precision}
+    return {
+        **{name: measure(positive, score) for name, measure in measures.items()},
+        "intervals": {
+            name: bootstrap(lambda rows, m=measure: m(positive[rows], score[rows]), len(score))
+            for name, measure in measures.items()
+        },
+    }

@@ -1,0 +1,79 @@
+"""The figures as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+MEANINGS = {
+    "accuracy": "best intent right, in-scope messages",
+    "threshold": "confidence below which a message is held for out of scope",
+    "in_scope_accuracy": "in-scope messages understood rightly, at that threshold",
+    "oos_recall": "out-of-scope messages noticed, at that threshold",
+    "auroc": "area under the ROC curve",
+    "average_precision": "average precision",
+    "f1": "harmonic mean of precision and recall, at the threshold",
+    "ece": "expected calibration error, in-scope messages",
+    "train_seconds": "time to train, in seconds",
+    "parse_seconds": "time to start the server and understand all messages, in seconds",
+}
+
+
+def intents_table(figures: Mapping[str, Any]) -> Table:
+    """Return the table of an intent evaluation (`evaluate_intents`)."""
+    names = ("accuracy", "threshold", "in_scope_accuracy", "oos_recall", "auroc", "ece")
+    return _table("Intents", figures, (*names, "train_seconds", "parse_seconds"))
+
+
+def sentiment_table(figures: Mapping[str, Any]) -> Table:
+    """Return the table of a sentiment evaluation (`evaluate_sentiment`)."""
+    table = _table("Sentiment: negative", figures, ("auroc", "average_precision"))
+    if "angry" in figures:
+        for name in ("auroc", "average_precision"):
+            _row(table, f"angry {name}", MEANINGS[name], figures["angry"], name)
+    return table
+
+
+def requests_table(figures: Mapping[str, Any]) -> Table:
+    """Return the table of an evaluation of requests for a person (`evaluate_requests`)."""
+    names = ("f1", "threshold", "average_precision", "auroc")
+    return _table("Requests for a person", figures, names)
+
+
+def _table(title: str, figures: Mapping[str, Any], names: tuple[str, ...]) -> Table:
+    table = Table(title=title, caption=_caption(figures.get("counts", {})))
+    for column in ("figure", "value", "95 % interval", "meaning"):
+        table.add_column(column, justify="right" if column == "value" else "left")
+    for name in names:
+        value = figures.get(name)
+        if isinstance(value, Mapping):
+            intervals = figures.get("intervals", {}).get(name, {})
+            for label in value:
+                group = {label: value[label], "intervals": intervals}
+                _row(table, f"{name} {label}", MEANINGS[name], group, label)
+        else:
+            _row(table, name, MEANINGS[name], figures, name)
+    return table
+
+
+def _row(table: Table, shown: str, meaning: str, figures: Mapping[str, Any], name: str) -> None:
+    interval = figures.get("intervals", {}).get(name)
+    spread = f"{interval[0]:.3f} … {interval[1]:.3f}" if interval else ""
+    table.add_row(shown, _number(name, figures.get(name)), spread, meaning)
+
+
+def _number(name: str, value: float | None) -> str:
+    if value is None:
+        return "—"
+    return f"{value:.1f}" if name.endswith("seconds") else f"{value:.3f}"
+
+
+def _caption(counts: Mapping[str, Any]) -> str:
+    parts = []
+    for name, value in counts.items():
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        if shown:
+            parts.append(f"{name.replace('_', ' ')}: {shown}")
+    return " · ".join(parts)

@@ -1,0 +1,1 @@
+"""Nightly learning: from resolved conversations to a better model, measured before it is used."""
