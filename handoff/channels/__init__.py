@@ -1,0 +1,1 @@
+"""How customers reach the desk: the page, Rasa's REST protocol, Rasa's Socket.IO protocol."""

@@ -1,0 +1,252 @@
+"""The page's own channel: sessions, messages, and a stream of events that resumes.
+
+`POST /v1/chat/sessions`, `POST` and `GET /v1/chat/{session}/messages`,
+`GET /v1/chat/{session}/events`. A session is the customer's key: whoever knows it reads the
+conversation, so it is made here, unguessable, and never logged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from handoff.app.receive import Inbound
+from handoff.channels.http import Strict, cursor, read_json
+from handoff.channels.turns import Turns
+from handoff.channels.watch import lines_after, looks, shown
+from handoff.core.errors import DeskError
+from handoff.core.model import Author, Conversation, Message, State, new_id
+from handoff.core.text import check_key
+from handoff.ports import Clock, Doorbell, Store
+
+CHANNEL = "web"
+PREFIX = "/v1/chat"
+STATIC = Path(__file__).parent / "static"
+
+HEARTBEAT_SECONDS = 15.0
+"""A silent stream says so often that it is alive, in seconds; proxies close silent ones."""
+
+RETRY_MILLISECONDS = 1000
+"""How soon a browser should connect again by itself, in milliseconds."""
+
+CONTENT_SECURITY = (
+    "default-src 'self'; img-src * data:; object-src 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+class UnknownSession(DeskError):
+    """This chat session is not known here. Start a new one."""
+
+    status = 404
+
+
+class NewMessage(Strict):
+    """What the customer sends; `client_id` makes sending it again harmless."""
+
+    text: str
+    client_id: str | None = None
+
+
+class NoFields(Strict):
+    """A body without any field."""
+
+
+@dataclass(slots=True)
+class PageChannel:
+    """The endpoints of the page and of the widget."""
+
+    store: Store
+    clock: Clock
+    bell: Doorbell
+    turns: Turns
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        router = APIRouter()
+        router.add_api_route(f"{PREFIX}/sessions", self.open_session, methods=["POST"])
+        messages = f"{PREFIX}/{{session}}/messages"
+        router.add_api_route(messages, self.send, methods=["POST"])
+        router.add_api_route(messages, self.read, methods=["GET"])
+        router.add_api_route(f"{PREFIX}/{{session}}/events", self.events, methods=["GET"])
+        for path, name in (
+            ("/", "shop.html"),
+            ("/shop.css", "shop.css"),
+            ("/widget.js", "widget.js"),
+        ):
+            router.add_api_route(path, _file(name), methods=["GET", "HEAD"])
+        return router
+
+    async def open_session(self, request: Request) -> JSONResponse:
+        """Make a conversation and return its session; the only place where one is made."""
+        if request.headers.get("content-length", "0") != "0":
+            await read_json(request, NoFields)
+        id, now, session = new_id(), self.clock.now(), secrets.token_urlsafe(32)
+        conversation = Conversation(
+            id=id,
+            channel=CHANNEL,
+            customer_key=session,
+            customer_name=f"Visitor {id[:4]}",
+            created_at=now,
+            updated_at=now,
+        )
+        async with self.store() as work:
+            await work.conversations.add(conversation)
+            await work.commit()
+        return JSONResponse({"session": session}, status_code=201)
+
+    async def send(self, session: str, request: Request) -> JSONResponse:
+        """Store a message and answer 202; the bot's turn goes on in the background."""
+        await self._conversation(session)
+        body = await read_json(request, NewMessage)
+        client_id = None
+        if body.client_id is not None:
+            client_id = f"{CHANNEL}:{check_key(body.client_id, 'A client_id')}"
+        received = await self.turns.receive(Inbound(CHANNEL, session, body.text, client_id))
+        self.turns.start(received)
+        return JSONResponse(
+            {"id": received.message.id, "seq": received.message.seq, "known": received.known},
+            status_code=202,
+        )
+
+    async def read(self, session: str, after: str | None = None) -> dict[str, Any]:
+        """Return the lines after `after`, who owns the conversation, and the new cursor."""
+        seen = cursor(after)
+        conversation = await self._conversation(session)
+        async with self.store() as work:
+            lines = await lines_after(work, conversation.id, seen)
+        return {
+            "messages": [as_json(line) for line in lines if shown(line)],
+            "after": lines[-1].seq if lines else seen,
+            "owner": self._owner(conversation),
+        }
+
+    async def events(
+        self, session: str, request: Request, after: str | None = None
+    ) -> StreamingResponse:
+        """Stream lines after Last-Event-ID (or `after`), and every change of owner or typing."""
+        seen = cursor(request.headers.get("last-event-id") or after)
+        conversation = await self._conversation(session)
+        return StreamingResponse(
+            self._stream(conversation.id, seen),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    async def _stream(self, conversation_id: str, seen: int) -> AsyncIterator[str]:
+        """Lines first, then the owner, so that "Ana has joined" stands before she writes."""
+        yield f"retry: {RETRY_MILLISECONDS}\n\n"
+        told, spoke = "", time.monotonic()
+        async with aclosing(looks(self.bell, conversation_id)) as looking:
+            async for _ in looking:
+                async with self.store() as work:
+                    conversation = await work.conversations.get(conversation_id)
+                    lines = await lines_after(work, conversation_id, seen)
+                out = ""
+                for line in lines:
+                    seen = line.seq
+                    if shown(line):
+                        out += f"id: {seen}\n" + event("message", as_json(line))
+                owner = event("owner", self._owner(conversation))
+                if owner != told:
+                    told, out = owner, out + owner
+                if not out and time.monotonic() - spoke >= HEARTBEAT_SECONDS:
+                    out = ": still here\n\n"
+                if out:
+                    spoke = time.monotonic()
+                    yield out
+
+    def _owner(self, conversation: Conversation) -> dict[str, Any]:
+        person = conversation.assignee_name if conversation.state is State.AGENT else ""
+        typing = self.turns.typing(conversation.id)
+        return {"state": conversation.state.value, "person": person, "typing": typing}
+
+    async def _conversation(self, session: str) -> Conversation:
+        async with self.store() as work:
+            found = await work.conversations.find(CHANNEL, session)
+        if found is None:
+            raise UnknownSession()
+        return found
+
+
+def _file(name: str):
+    """Return an endpoint that serves one of the page's own files."""
+
+    async def serve() -> FileResponse:
+        headers = {
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": CONTENT_SECURITY,
+            "X-Content-Type-Options": "nosniff",
+        }
+        if name == "widget.js":
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return FileResponse(STATIC / name, headers=headers)
+
+    return serve
+
+
+def as_json(message: Message) -> dict[str, Any]:
+    """Return a line as the page reads it."""
+    line: dict[str, Any] = {
+        "seq": message.seq,
+        "author": message.author.value,
+        "name": message.author_name if message.author is Author.AGENT else "",
+        "text": message.text,
+        "at": message.created_at.isoformat(),
+        "buttons": [{"title": b.title, "payload": b.payload} for b in message.buttons],
+        "image": message.image,
+    }
+    if message.author is Author.CUSTOMER and message.client_id:
+        line["client_id"] = message.client_id.removeprefix(f"{CHANNEL}:")
+    return line
+
+
+def event(name: str, data: dict[str, Any]) -> str:
+    """Return a server-sent event; JSON without line breaks, so that no text can end it early."""
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+class ChatCors:
+    """Lets pages of any origin use the chat; there are no cookies that could be abused."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._open = CORSMiddleware(
+            app,
+            allow_origins=["*"],
+            allow_methods=["GET", "POST"],
+            allow_headers=["Content-Type", "Last-Event-ID"],
+            max_age=86_400,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chat = scope["type"] == "http" and scope["path"].startswith(PREFIX)
+        await (self._open if chat else self._app)(scope, receive, send)
+
+
+class HideSessions(logging.Filter):
+    """Takes sessions out of the access log: knowing one is reading the conversation."""
+
+    _session = re.compile(rf"({re.escape(PREFIX)}/)(?!sessions\b)[^/?\s]+")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Replace the session in the message and in its arguments; keep every record."""
+        record.msg = self._hide(record.msg)
+        if isinstance(record.args, tuple):
+            record.args = tuple(self._hide(argument) for argument in record.args)
+        return True
+
+    def _hide(self, value: Any) -> Any:
+        return self._session.sub(r"\1…", value) if isinstance(value, str) else value

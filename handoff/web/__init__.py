@@ -1,0 +1,1 @@
+"""The web application: every channel, the encoder endpoint, health and metrics."""

@@ -1,0 +1,92 @@
+"""The ASGI application: everything that HTTP clients reach."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from handoff.app.receive import Receive
+from handoff.app.take_turn import TakeTurn
+from handoff.channels.http import HANDLERS
+from handoff.channels.meters import Meters
+from handoff.channels.page import ChatCors, HideSessions, PageChannel
+from handoff.channels.rasa_rest import RasaRestChannel
+from handoff.channels.rasa_socketio import PATH as SOCKET_PATH
+from handoff.channels.rasa_socketio import RasaSocketChannel
+from handoff.channels.turns import Turns
+from handoff.ports import Assistant, Clock, Doorbell, Encoder, Store
+from handoff.web.embed import EmbedEndpoint
+from handoff.web.guard import Guard
+from handoff.web.status import StatusEndpoints
+
+Hook = Callable[[], Awaitable[None]]
+
+
+async def nothing() -> None:
+    """Do nothing: the default of the hooks."""
+
+
+@dataclass(slots=True)
+class WebServices:
+    """What the web application needs.
+
+    `internal_token` opens `/v1/embed` and `/metrics`; empty, only this machine may call them.
+    `encoder_name` is told to whoever asks for vectors. `startup` and `shutdown` run around the
+    application's life, in the server's event loop.
+    """
+
+    store: Store
+    clock: Clock
+    bell: Doorbell
+    receive: Receive
+    take_turn: TakeTurn
+    encoder: Encoder
+    assistant: Assistant
+    internal_token: str = ""
+    encoder_name: str = "sentence-encoder"
+    startup: Hook = nothing
+    shutdown: Hook = nothing
+
+
+def create_app(services: WebServices) -> FastAPI:
+    """Return the application with every channel and endpoint mounted."""
+    meters = Meters()
+    turns = Turns(services.store, services.bell, services.receive, services.take_turn, meters)
+    page = PageChannel(services.store, services.clock, services.bell, turns)
+    rest = RasaRestChannel(services.store, turns)
+    sockets = RasaSocketChannel(services.store, services.bell, turns)
+    guard = Guard(services.internal_token)
+    embed = EmbedEndpoint(services.encoder, guard, services.encoder_name)
+    status = StatusEndpoints(services.store, services.encoder, services.assistant, meters, guard)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        access_log = logging.getLogger("uvicorn.access")
+        hide = HideSessions()
+        access_log.addFilter(hide)
+        await services.startup()
+        try:
+            yield
+        finally:
+            await sockets.close()
+            await turns.drain()
+            await services.shutdown()
+            access_log.removeFilter(hide)
+
+    app = FastAPI(
+        title="Handoff Desk",
+        lifespan=lifespan,
+        exception_handlers=HANDLERS,  # type: ignore[arg-type]
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.add_middleware(ChatCors)
+    for part in (page, rest, sockets, embed, status):
+        app.include_router(part.router())
+    app.mount(SOCKET_PATH, sockets.app())
+    app.state.turns, app.state.sockets = turns, sockets
+    return app

@@ -1,0 +1,111 @@
+"""The encoder over HTTP, and what operators ask: up, ready, and how much."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import asynccontextmanager
+
+import httpx
+import numpy as np
+import pytest
+
+from handoff.web.app import create_app
+
+TEXTS = ["where is my order", "hello", "where is my order"]
+
+
+@asynccontextmanager
+async def client_of(desk, token="", host="127.0.0.1"):
+    transport = httpx.ASGITransport(create_app(desk.services(token)), client=(host, 1234))
+    async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
+        yield client
+
+
+async def test_vectors_as_lists_and_as_base64_are_the_same(client, desk):
+    plain = (await client.post("/v1/embed", json={"texts": TEXTS})).json()
+    packed = (
+        await client.post("/v1/embed", json={"texts": TEXTS, "encoding_format": "base64"})
+    ).json()
+    assert plain["dimension"] == packed["dimension"] == 384
+    assert plain["digest"] == "fake-encoder"
+    assert plain["encoding_format"] == "float"
+    rows = np.frombuffer(base64.b64decode(packed["vectors"]), dtype="<f4").reshape(3, 384)
+    assert np.array_equal(rows, np.asarray(plain["vectors"], dtype="<f4"))
+    assert np.allclose(rows, await desk.encoder.encode(TEXTS), atol=1e-6)
+
+
+async def test_a_dead_encoder_is_a_503_with_its_reason(client, desk):
+    desk.encoder.down = "it is not loaded"
+    response = await client.post("/v1/embed", json={"texts": ["a"]})
+    assert response.status_code == 503
+    assert response.json() == {"error": "The sentence encoder cannot be used: it is not loaded."}
+
+
+@pytest.mark.parametrize(
+    ("token", "host", "headers", "status"),
+    [
+        ("", "127.0.0.1", {}, 200),
+        ("", "127.8.8.8", {}, 200),
+        ("", "::1", {}, 200),
+        ("", "::ffff:127.0.0.1", {}, 200),
+        ("", "192.168.1.7", {}, 403),
+        ("", "::ffff:192.168.1.7", {}, 403),
+        ("", "testclient", {}, 403),
+        ("", "127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, 403),
+        ("s3cret", "192.168.1.7", {"Authorization": "Bearer s3cret"}, 200),
+        ("s3cret", "127.0.0.1", {}, 401),
+        ("s3cret", "127.0.0.1", {"Authorization": "Bearer s3cre"}, 401),
+        ("s3cret", "127.0.0.1", {"Authorization": "Basic s3cret"}, 401),
+        ("s3cret", "127.0.0.1", {"Authorization": "Bearer "}, 401),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/embed", "/metrics"])
+async def test_who_may_come_in(desk, path, token, host, headers, status):
+    async with client_of(desk, token, host) as client:
+        if path == "/metrics":
+            response = await client.get(path, headers=headers)
+        else:
+            response = await client.post(path, headers=headers, json={"texts": ["a"]})
+    assert response.status_code == status
+    if status != 200:
+        assert set(response.json()) == {"error"}
+        assert "s3cret" not in response.text
+
+
+async def test_health(client):
+    assert (await client.get("/healthz")).json() == {"status": "ok"}
+
+
+async def test_ready_when_every_part_answers(client):
+    response = await client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["parts"] == {"database": "ok", "encoder": "ok", "assistant": "ok"}
+
+
+async def test_not_ready_names_the_parts_without_details(client, desk):
+    desk.assistant.down = "http://10.0.0.1 refused"
+    desk.encoder.down = "cannot load /secret/path"
+    response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json() == {
+        "error": "Not ready: no answer from the encoder and the assistant.",
+        "parts": {"database": "ok", "encoder": "unavailable", "assistant": "unavailable"},
+    }
+
+
+async def test_metrics_count_what_happened(client, app, desk):
+    for text in ("hello", "human please"):
+        body = {"sender": "kim", "message": text, "metadata": {"message_id": text}}
+        for _ in range(2):
+            assert (await client.post("/webhooks/rest/webhook", json=body)).status_code == 200
+    await app.state.turns.drain()
+    shown = (await client.get("/metrics")).text.splitlines()
+    assert 'handoff_messages_total{channel="rest"} 2.0' in shown
+    assert 'handoff_decisions_total{action="answer",reason=""} 1.0' in shown
+    assert 'handoff_decisions_total{action="hand_off",reason="person_requested"} 1.0' in shown
+    assert "handoff_turn_seconds_count 2.0" in shown
+    assert 'handoff_conversations{state="waiting"} 1.0' in shown
+    async with desk.store() as work:
+        waiting = await work.outbox.waiting()
+    assert waiting > 0
+    assert f"handoff_outbox_waiting {float(waiting)}" in shown
