@@ -1,0 +1,106 @@
+"""Turning resolved handoffs into candidates for the reviewers, each handoff once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+
+from handoff.app.lines import owe
+from handoff.core import mining
+from handoff.core.learning import neutralise
+from handoff.core.mining import Episode, Known, Spoken, normalised
+from handoff.core.model import Candidate, CandidateStatus, Handoff, OutboxKind, Truth
+from handoff.learning.collect import collect
+from handoff.learning.training_files import plain_answer
+from handoff.ports import Clock, Redactor, Store, Work
+
+PROPOSED = (
+    CandidateStatus.PENDING,
+    CandidateStatus.ACCEPTED,
+    CandidateStatus.REJECTED,
+    CandidateStatus.LEARNED,
+)
+"""A text of one of these is not proposed again; one that was rolled back may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """Read ended handoffs with a truth; store candidates and owe the reviewers their cards.
+
+    Args:
+        redactor: takes personal data out of customers' messages.
+        answers: the same for agents' answers, which speak of "your" order, not "my".
+        known: reads what the assistant is trained and measured on.
+        person_intents: intents that mean "a person, please".
+    """
+
+    store: Store
+    clock: Clock
+    redactor: Redactor
+    answers: Redactor
+    known: Callable[[], Known]
+    person_intents: Collection[str] = ()
+
+    async def __call__(self, run_id: str, turn: asyncio.Lock) -> int:
+        """Read all there are; return how many candidates this made.
+
+        `turn` is held by whoever changes the run.
+
+        Each handoff is one unit of work: its candidates, their cards, its mark and the count of
+        the run become lasting together or not at all.
+        """
+        async with self.store() as work:
+            handoffs = await work.handoffs.to_mine()
+        known = self.known()
+        added = 0
+        for handoff in handoffs:
+            async with turn:
+                added += await self._mine(handoff.id, run_id, known)
+        return added
+
+    async def _mine(self, handoff_id: str, run_id: str, known: Known) -> int:
+        async with self.store() as work:
+            handoff = await work.handoffs.get(handoff_id)
+            if handoff.mined:
+                return 0
+            added = 0
+            for candidate in await self._candidates(work, handoff, known):
+                if await work.candidates.add(candidate):
+                    added += 1
+                    await self._owe_card(work, candidate)
+            handoff.mined = True
+            await work.handoffs.save(handoff)
+            run = await work.runs.get(run_id)
+            run.mined, run.heartbeat_at = run.mined + added, self.clock.now()
+            await work.runs.save(run)
+            await work.commit()
+        return added
+
+    async def _candidates(self, work: Work, handoff: Handoff, known: Known) -> list[Candidate]:
+        if handoff.truth not in (Truth.INTENT, Truth.NEW_TOPIC):
+            return []
+        earlier = await work.candidates.with_status(*CandidateStatus)
+        known = replace(known, intents=known.intents | {c.intent for c in earlier})
+        proposed = {normalised(t) for c in earlier if c.status in PROPOSED for t in c.texts}
+        episode = await collect(work, handoff)
+        spoken, answer = self._spoken(episode), self._answer(episode)
+        now = self.clock.now()
+        return mining.propose(handoff, spoken, answer, known, proposed, now)
+
+    def _spoken(self, episode: Episode) -> list[Spoken]:
+        messages = mining.carried(episode, self.person_intents)
+        if episode.handoff.truth is Truth.NEW_TOPIC:
+            messages = mining.questions(messages)
+        return [
+            Spoken(m.id, neutralise(self.redactor.redact(m.text, episode.names))) for m in messages
+        ]
+
+    def _answer(self, episode: Episode) -> str:
+        if episode.handoff.truth is not Truth.NEW_TOPIC:
+            return ""
+        return plain_answer(self.answers.redact(mining.answer_of(episode), episode.names))
+
+    async def _owe_card(self, work: Work, candidate: Candidate) -> None:
+        payload, key = {"candidate_id": candidate.id}, f"review:new:{candidate.dedupe_key}"
+        await owe(work, OutboxKind.REVIEW, payload, key, self.clock.now(), "review")
