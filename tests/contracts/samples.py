@@ -32,7 +32,7 @@ def at(seconds: float) -> datetime:
 
 
 def conversation(id: str = "c1", **fields: Any) -> Conversation:
-    defaults = {
+    defaults: dict[str, Any] = {
         "channel": "web",
         "customer_key": f"key-{id}",
         "customer_name": "Ada",
@@ -43,7 +43,7 @@ def conversation(id: str = "c1", **fields: Any) -> Conversation:
 
 
 def message(id: str = "m1", conversation_id: str = "c1", **fields: Any) -> Message:
-    defaults = {
+    defaults: dict[str, Any] = {
         "episode": 1,
         "seq": 1,
         "author": Author.CUSTOMER,
@@ -54,7 +54,7 @@ def message(id: str = "m1", conversation_id: str = "c1", **fields: Any) -> Messa
 
 
 def decision(id: str = "d1", message_id: str = "m1", **fields: Any) -> Decision:
-    defaults = {
+    defaults: dict[str, Any] = {
         "conversation_id": "c1",
         "action": Action.ANSWER,
         "findings": (),
@@ -67,12 +67,17 @@ def decision(id: str = "d1", message_id: str = "m1", **fields: Any) -> Decision:
 
 
 def handoff(id: str = "h1", conversation_id: str = "c1", **fields: Any) -> Handoff:
-    defaults = {"episode": 1, "decision_id": "d1", "findings": (), "requested_at": START}
+    defaults: dict[str, Any] = {
+        "episode": 1,
+        "decision_id": "d1",
+        "findings": (),
+        "requested_at": START,
+    }
     return Handoff(id=id, conversation_id=conversation_id, **(defaults | fields))
 
 
 def item(id: str = "o1", **fields: Any) -> OutboxItem:
-    defaults = {
+    defaults: dict[str, Any] = {
         "kind": OutboxKind.NOTICE,
         "payload": {"text": id},
         "dedupe_key": f"key-{id}",
@@ -83,16 +88,21 @@ def item(id: str = "o1", **fields: Any) -> OutboxItem:
 
 
 def topic(key: str = "conversation:c1", **fields: Any) -> Topic:
-    return Topic(**({"key": key, "chat_id": -1001234567890, "thread_id": 7} | fields))
+    defaults: dict[str, Any] = {"chat_id": -1001234567890, "thread_id": 7}
+    return Topic(key=key, **(defaults | fields))
 
 
 def update(update_id: int = 1, **fields: Any) -> InboundUpdate:
-    defaults = {"bot_id": 42, "payload": {"update_id": update_id}, "received_at": START}
+    defaults: dict[str, Any] = {
+        "bot_id": 42,
+        "payload": {"update_id": update_id},
+        "received_at": START,
+    }
     return InboundUpdate(update_id=update_id, **(defaults | fields))
 
 
 def candidate(id: str = "k1", handoff_id: str = "h1", **fields: Any) -> Candidate:
-    defaults = {
+    defaults: dict[str, Any] = {
         "kind": CandidateKind.EXAMPLE,
         "message_ids": ("m1",),
         "texts": ("where is it",),
@@ -105,11 +115,12 @@ def candidate(id: str = "k1", handoff_id: str = "h1", **fields: Any) -> Candidat
 
 
 def run(id: str = "r1", **fields: Any) -> LearningRun:
-    return LearningRun(id=id, **({"started_at": START, "heartbeat_at": START} | fields))
+    defaults: dict[str, Any] = {"started_at": START, "heartbeat_at": START}
+    return LearningRun(id=id, **(defaults | fields))
 
 
 def release(id: str = "rel1", **fields: Any) -> Release:
-    defaults = {
+    defaults: dict[str, Any] = {
         "created_at": START,
         "model_path": "models/1.tar.gz",
         "learned_path": "learned/1",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from handoff.core.errors import NotFound, StaleVersion
@@ -268,13 +270,14 @@ async def test_open_handoffs_come_longest_waiting_first(store: Store) -> None:
 async def test_to_mine_wants_ended_true_and_unread(store: Store) -> None:
     async with store() as work:
         await work.conversations.add(samples.conversation())
-        for id, requested, fields in (
+        wanted: list[tuple[str, int, dict[str, Any]]] = [
             ("b", 2, {"ended_at": at(9), "truth": Truth.NEW_TOPIC}),
             ("a", 1, {"ended_at": at(9), "truth": Truth.INTENT}),
             ("open", 0, {"truth": Truth.INTENT}),
             ("no truth", 0, {"ended_at": at(9)}),
             ("read", 0, {"ended_at": at(9), "truth": Truth.INTENT, "mined": True}),
-        ):
+        ]
+        for id, requested, fields in wanted:
             await work.handoffs.add(samples.handoff(id, requested_at=at(requested), **fields))
         assert [h.id for h in await work.handoffs.to_mine()] == ["a", "b"]
 
@@ -406,7 +409,7 @@ async def test_current_release_is_the_one_in_use(store: Store) -> None:
         assert await work.releases.current() is None
         await work.releases.add(samples.release("one"))
         first = await work.releases.current()
-        assert first == samples.release("one")
+        assert first is not None and first == samples.release("one")
         first.status = ReleaseStatus.SUPERSEDED
         await work.releases.save(first)
         assert await work.releases.current() is None
