@@ -1,4 +1,4 @@
-"""Typed refusals. The message of an error is its docstring, filled in; `status` is its HTTP status."""
+"""Typed refusals. An error's message is its docstring, filled in; `status` is its HTTP status."""
 
 from __future__ import annotations
 

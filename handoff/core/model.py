@@ -201,7 +201,7 @@ class Message:
 
 @dataclass(slots=True)
 class Decision:
-    """What was decided about one customer message, why, and by which versions of policy and model."""
+    """What was decided about a customer message, why, and by which policy and model."""
 
     id: str
     message_id: str

@@ -22,10 +22,15 @@ PRIORITY = tuple(Reason)
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What this desk has set per intent: those that mean "a person" and those a person must take."""
+    """What this desk has set per intent.
+
+    `person_intents` mean "a person, please", `human_intents` must be taken by a person, and
+    `unknown_intents` mean that no other intent fits: a trained one, or Rasa's FallbackClassifier.
+    """
 
     person_intents: frozenset[str] = frozenset({"contact_human_agent"})
     human_intents: frozenset[str] = frozenset({"complaint"})
+    unknown_intents: frozenset[str] = frozenset({"out_of_scope", "nlu_fallback"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def decide(signals: Signals, limits: PolicyLimits, desk: Desk) -> Verdict:
         found = [
             *_requests(signals, limits, desk),
             *_feelings(signals, limits),
-            *_understanding(signals, limits),
+            *_understanding(signals, limits, desk),
             *_repetition(signals, limits),
         ]
     return _verdict(found, {"signals": asdict(signals), "limits": asdict(limits)})
@@ -73,7 +78,7 @@ def decide(signals: Signals, limits: PolicyLimits, desk: Desk) -> Verdict:
 def judge_turn(
     lines: Sequence[BotLine], said_before: int, limits: PolicyLimits, why_silent: str = ""
 ) -> Verdict:
-    """Say whether the bot's turn may be shown. `said_before`: how often it said the same already."""
+    """Say whether the bot's turn may be shown; `said_before`: how often it has said the same."""
     evidence = {"lines": len(lines), "said_before": said_before}
     if not lines:
         why = why_silent or "it said nothing"
@@ -121,19 +126,24 @@ def _feelings(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
         yield Finding(Reason.MOOD_FALLING, level, limits.mood_level, f"{rise:+.2f}")
 
 
-def _understanding(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
+def _understanding(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterable[Finding]:
     """Unsure or torn between two intents; a direct answer to the bot's own question is neither."""
     if signals.awaiting_slot or signals.pressed:
         return
     best = _best(signals)
-    if best.confidence < limits.confidence:
-        yield Finding(Reason.NOT_UNDERSTOOD, best.confidence, limits.confidence, best.intent)
+    ranking = signals.parse.ranking if signals.parse else ()
+    known = [s for s in ranking if s.intent not in desk.unknown_intents]
+    first, second = (*known[:2], *[IntentScore("", 0.0)] * 2)[:2]
+    if best.confidence < limits.confidence or best.intent in desk.unknown_intents:
+        # Where an intent for the unknown won, that is what the best known one had to beat.
+        needed = max(limits.confidence, best.confidence if best != first else 0.0)
+        yield Finding(Reason.NOT_UNDERSTOOD, first.confidence, needed, first.intent)
         return
-    second = signals.parse.ranking[1:2] if signals.parse else ()
-    margin = best.confidence - (second[0].confidence if second else 0.0)
+    margin = first.confidence - second.confidence
     if margin < limits.margin and best.confidence < limits.ambiguous_below:
-        rival = second[0].intent if second else ""
-        yield Finding(Reason.AMBIGUOUS, margin, limits.margin, f"{best.intent} / {rival}")
+        yield Finding(
+            Reason.AMBIGUOUS, margin, limits.margin, f"{first.intent} / {second.intent}"
+        )
 
 
 def _repetition(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:

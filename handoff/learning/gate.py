@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handoff.app.understand import best_intents
+from handoff.app.understand import NOTHING, best_intents
 from handoff.core.errors import BadData
 from handoff.core.learning import GateVerdict, gate
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import IntentScore
+from handoff.core.policy import Desk
 from handoff.core.text import plain_for_assistant
 from handoff.ports import Assistant
 
@@ -71,7 +72,10 @@ def judge(
 ) -> GoldenReading:
     """Compare answers with the golden labels. Pure; figures as `read_assistant` documents."""
     shop = {message.intent for message in messages if message.intent}
-    pairs = list(zip(messages, answers, strict=True))
+    # An intent for the unknown is no answer, however sure of it the assistant is.
+    unknown = Desk().unknown_intents
+    known_answers = [NOTHING if a.intent in unknown else a for a in answers]
+    pairs = list(zip(messages, known_answers, strict=True))
     known = [(m, a) for m, a in pairs if m.intent]
     foreign = [(m, a) for m, a in pairs if not m.intent]
     matched = [m for m, a in known if a.intent == m.intent]
