@@ -1,0 +1,132 @@
+"""Text for Telegram: plain characters with entities counted in UTF-16 units, cut and split well."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+
+TEXT_UNITS = 4096
+"""Longest message text, in UTF-16 units (Bot API)."""
+
+CAPTION_UNITS = 1024
+"""Longest caption, in UTF-16 units (Bot API)."""
+
+TOPIC_NAME_UNITS = 128
+"""Longest name of a forum topic (Bot API)."""
+
+ALERT_UNITS = 200
+"""Longest answer to a callback query (Bot API)."""
+
+_JOINER = "\u200d"
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A span of formatted text: Bot API type, offset and length in UTF-16 units, perhaps a link."""
+
+    type: str
+    offset: int
+    length: int
+    url: str | None = None
+
+
+@dataclass(slots=True)
+class Rich:
+    """A text under construction. Nothing in it is ever read as markup."""
+
+    text: str = ""
+    entities: list[Entity] = field(default_factory=list)
+    units: int = 0
+
+    def add(self, text: str, *types: str, url: str | None = None) -> Rich:
+        """Append `text`, formatted by the entity types given."""
+        length = utf16_len(text)
+        if length:
+            self.entities += [Entity(kind, self.units, length, url) for kind in types]
+        self.text += text
+        self.units += length
+        return self
+
+    def line(self, text: str = "", *types: str) -> Rich:
+        """Append `text` and a line break outside the formatting."""
+        return self.add(text, *types).add("\n")
+
+
+def utf16_len(text: str) -> int:
+    """Return the length in UTF-16 code units."""
+    return len(text) + sum(ord(character) > 0xFFFF for character in text)
+
+
+def one_line(text: str, units: int) -> str:
+    """Return `text` on one line, cut to so many units."""
+    return cut(" ".join(text.split()), units)
+
+
+def cut(text: str, units: int) -> str:
+    """Return `text`, or its beginning and an ellipsis where it is longer than so many units."""
+    if utf16_len(text) <= units:
+        return text
+    return text[: _last_break(text, 0, units - 1)].rstrip() + "…"
+
+
+def split(text: str, units: int = TEXT_UNITS) -> list[str]:
+    """Cut `text` into pieces of at most so many units (at least 2) that join to it again.
+
+    A piece ends after a line break or a blank where one stands in its last quarter, else between
+    two characters as a reader sees them.
+    """
+    pieces, start = [], 0
+    while start < len(text):
+        end = _last_break(text, start, units)
+        if end < len(text):
+            end = _at_word(text, start, end)
+        pieces.append(text[start:end])
+        start = end
+    return pieces
+
+
+def _last_break(text: str, start: int, units: int) -> int:
+    """Return the last index up to which `text[start:]` fits, not inside a visible character."""
+    end, used = start, 0
+    while end < len(text):
+        used += 2 if ord(text[end]) > 0xFFFF else 1
+        if used > units:
+            break
+        end += 1
+    for index in range(end, start, -1):
+        if not _joined(text, index):
+            return index
+    return max(end, start + 1)
+
+
+def _at_word(text: str, start: int, end: int) -> int:
+    """Return a better end in the last quarter of the piece: after a line break, else a blank."""
+    earliest = start + (end - start) * 3 // 4
+    for blank in "\n", " ":
+        found = text.rfind(blank, earliest, end)
+        if found >= 0 and not _joined(text, found + 1):
+            return found + 1
+    return end
+
+
+def _joined(text: str, index: int) -> bool:
+    """Say whether the characters before and at `index` are seen as one."""
+    if not 0 < index < len(text):
+        return False
+    before, after = text[index - 1], text[index]
+    if before == _JOINER or after == _JOINER or (before, after) == ("\r", "\n"):
+        return True
+    if unicodedata.category(after) in ("Mn", "Mc", "Me") or "\U0001f3fb" <= after <= "\U0001f3ff":
+        return True
+    return _is_flag_letter(after) and _flag_letters_before(text, index) % 2 == 1
+
+
+def _is_flag_letter(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
+
+
+def _flag_letters_before(text: str, index: int) -> int:
+    count = 0
+    while index > count and _is_flag_letter(text[index - count - 1]):
+        count += 1
+    return count

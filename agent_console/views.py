@@ -1,0 +1,649 @@
+"""What the console shows: pure functions from state to text, entities and buttons.
+
+Customer text is only ever inserted as characters. Formatting is by entities, never a parse mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from agent_console.callbacks import Callback, Do, digest
+from agent_console.richtext import (
+    CAPTION_UNITS,
+    TEXT_UNITS,
+    TOPIC_NAME_UNITS,
+    Entity,
+    Rich,
+    cut,
+    one_line,
+    split,
+    utf16_len,
+)
+from handoff.core.errors import NotClaimed, NotYours
+from handoff.core.limits import LAST_TURNS_SHOWN, REASONS_SHOWN
+from handoff.core.model import (
+    Author,
+    Conversation,
+    Finding,
+    Handoff,
+    Message,
+    Person,
+    Reason,
+    Role,
+    State,
+    Truth,
+)
+from handoff.core.statistics import Statistics
+
+NAME_UNITS = 64
+"""Longest customer name shown, in UTF-16 units."""
+
+QUOTE_UNITS = 600
+"""Longest quotation of one line on a card, in UTF-16 units."""
+
+RANKED = 5
+"""How many of the ranked intents a card shows."""
+
+PAGE = 10
+"""Intents on one page of a list to choose from."""
+
+QUEUE_ROWS = 20
+"""Conversations on one `/queue` answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A button: what stands on it and what it carries."""
+
+    text: str
+    data: str
+
+
+Rows = tuple[tuple[Key, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One message, ready for Telegram."""
+
+    text: str
+    entities: tuple[Entity, ...] = ()
+    rows: Rows = ()
+
+
+def key(text: str, do: Do, id: str, version: int = 0, choice: str = "") -> Key:
+    """Return a button."""
+    return Key(cut(text, 60), Callback(do, id, version, choice).encode())
+
+
+def plain(text: str, rows: Rows = ()) -> View:
+    """Return a message without formatting, cut to what Telegram takes."""
+    return View(cut(text, TEXT_UNITS), (), rows)
+
+
+def view_of(rich: Rich, rows: Rows = ()) -> View:
+    """Return a built text as a message, its trailing line breaks removed."""
+    text = rich.text.rstrip("\n")
+    end = utf16_len(text)
+    inside = [e for e in rich.entities if e.offset < end]
+    clipped = [replace(e, length=min(e.length, end - e.offset)) for e in inside]
+    return View(text, tuple(clipped), rows)
+
+
+# --- words for figures -----------------------------------------------------------------------
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return 0.314 as `31 %`."""
+    return f"{share * 100:.{digits}f} %"
+
+
+def against(value: float, limit: float) -> tuple[str, str]:
+    """Return two shares as percentages that differ whenever the shares do, as far as a decimal."""
+    digits = 1 if value != limit and percent(value) == percent(limit) else 0
+    return percent(value, digits), percent(limit, digits)
+
+
+def human(intent: str) -> str:
+    """Return an intent's name as words."""
+    return intent.replace("_", " ") or "nothing it knows"
+
+
+def clock_time(moment: datetime, zone: tzinfo) -> str:
+    """Return the time of day, such as `14:03`."""
+    return f"{moment.astimezone(zone):%H:%M}"
+
+
+def date_time(moment: datetime, zone: tzinfo) -> str:
+    """Return day and time, such as `21 Nov, 14:03 UTC`."""
+    local = moment.astimezone(zone)
+    return f"{local.day} {local:%b, %H:%M %Z}"
+
+
+def duration(seconds: float) -> str:
+    """Return a span as people say it: `45 s`, `7 min`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = whole // 60
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _span(later: datetime, earlier: datetime) -> str:
+    return duration((later - earlier) / timedelta(seconds=1))
+
+
+# --- why -------------------------------------------------------------------------------------
+
+
+def why(finding: Finding) -> str:
+    """Return one reason of a handoff in plain words with its figures."""
+    return _WHY[finding.reason](finding)
+
+
+def _requested(f: Finding) -> str:
+    value, limit = against(f.value, f.limit)
+    return f"The customer asked for a person: {value} sure, {limit} is enough"
+
+
+def _sensitive(f: Finding) -> str:
+    return f"“{human(f.detail)}” always goes to a person: {percent(f.value)} sure it is that"
+
+
+def _angry(f: Finding) -> str:
+    value, limit = against(f.value, f.limit)
+    return f"The customer sounds angry: {value}, the limit is {limit}"
+
+
+def _mood_falling(f: Finding) -> str:
+    value, limit = against(f.value, f.limit)
+    return f"The mood is bad and getting worse: {value} negative, the limit is {limit}"
+
+
+def _not_understood(f: Finding) -> str:
+    value, limit = against(f.value, f.limit)
+    return f"The bot was unsure: {value} sure of “{human(f.detail)}”, it needs {limit}"
+
+
+def _ambiguous(f: Finding) -> str:
+    value, limit = against(f.value, f.limit)
+    first, _, second = f.detail.partition(" / ")
+    both = f"“{human(first)}” from “{human(second)}”"
+    return f"The bot could not tell {both}: {value} apart, it needs {limit}"
+
+
+def _customer_repeats(f: Finding) -> str:
+    return f"The customer said the same {f.value + 1:.0f} times"
+
+
+def _bot_repeats(f: Finding) -> str:
+    return f"The bot was about to repeat itself: it had said the same {f.value:.0f} times before"
+
+
+def _unavailable(f: Finding) -> str:
+    return f"The bot was unavailable: {one_line(f.detail, 200) or 'no answer'}"
+
+
+_WHY: dict[Reason, Callable[[Finding], str]] = {
+    Reason.PERSON_REQUESTED: _requested,
+    Reason.SENSITIVE_INTENT: _sensitive,
+    Reason.ANGRY: _angry,
+    Reason.MOOD_FALLING: _mood_falling,
+    Reason.NOT_UNDERSTOOD: _not_understood,
+    Reason.AMBIGUOUS: _ambiguous,
+    Reason.CUSTOMER_REPEATS: _customer_repeats,
+    Reason.BOT_REPEATS: _bot_repeats,
+    Reason.BOT_UNAVAILABLE: _unavailable,
+}
+
+REASON_WORDS: dict[str, str] = {
+    Reason.PERSON_REQUESTED.value: "asked for a person",
+    Reason.SENSITIVE_INTENT.value: "always a person's",
+    Reason.ANGRY.value: "angry",
+    Reason.MOOD_FALLING.value: "mood falling",
+    Reason.NOT_UNDERSTOOD.value: "not understood",
+    Reason.AMBIGUOUS.value: "ambiguous",
+    Reason.CUSTOMER_REPEATS.value: "customer repeats",
+    Reason.BOT_REPEATS.value: "bot repeats",
+    Reason.BOT_UNAVAILABLE.value: "bot unavailable",
+}
+"""Reasons in two or three words, for statistics."""
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return shares (0 to 1) as a row of bars."""
+    return "".join(_BARS[min(7, int(max(0.0, value) * 8))] for value in values)
+
+
+def mood_word(negative: float) -> str:
+    """Return the probability of negative (0 to 1) as a word."""
+    for below, word in ((0.25, "calm"), (0.5, "so-so"), (0.75, "unhappy")):
+        if negative < below:
+            return word
+    return "very unhappy"
+
+
+# --- the handoff card ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All that a handoff card shows.
+
+    `lines` are those of the handoff's episode. `page` opens the list of intents, `changing` offers
+    the choices again although they were made.
+    """
+
+    conversation: Conversation
+    handoff: Handoff
+    lines: Sequence[Message]
+    intents: Sequence[str] = ()
+    zone: tzinfo = UTC
+    page: int | None = None
+    changing: bool = False
+
+
+def stage(handoff: Handoff) -> int:
+    """Return how far a handoff is: 0 waiting, 1 with a person, 2 ended. Buttons carry it."""
+    if handoff.ended_at is not None:
+        return 2
+    return 0 if handoff.claimed_by is None else 1
+
+
+def handoff_card(card: Card) -> View:
+    """Return the card of a handoff with the buttons of its state."""
+    return _ended_card(card) if card.handoff.ended_at else _open_card(card)
+
+
+def _open_card(card: Card) -> View:
+    rich = Rich()
+    _heading(rich, card)
+    _reasons(rich, card.handoff)
+    before = [m for m in card.lines if m.created_at <= card.handoff.requested_at]
+    said = [m for m in before if m.author is Author.CUSTOMER]
+    _ranking(rich, said)
+    _mood(rich, said)
+    _entities(rich, said)
+    shown = [m for m in before if m.author is not Author.SYSTEM][-LAST_TURNS_SHOWN:]
+    _last_lines(rich, shown, card.zone)
+    return view_of(rich, _open_rows(card.handoff))
+
+
+def _heading(rich: Rich, card: Card) -> None:
+    handoff, conversation, zone = card.handoff, card.conversation, card.zone
+    if handoff.ended_at:
+        rich.line(_ended_words(handoff), "bold")
+    elif handoff.claimed_by is not None:
+        rich.line(f"🟢 With {handoff.claimed_by_name}", "bold")
+    else:
+        rich.line("🟡 Waiting for a person", "bold")
+    name = one_line(conversation.customer_name, NAME_UNITS)
+    channel = one_line(conversation.channel, NAME_UNITS)
+    rich.add(name, "bold").line(f" · {channel} · since {date_time(handoff.requested_at, zone)}")
+
+
+def _ended_words(handoff: Handoff) -> str:
+    by = f" by {handoff.claimed_by_name}" if handoff.claimed_by_name else ""
+    if handoff.outcome == "returned":
+        return f"🤖 Given back to the assistant{by}"
+    return f"✅ Resolved{by}"
+
+
+def _reasons(rich: Rich, handoff: Handoff) -> None:
+    rich.line().line("Why a person", "bold")
+    for finding in handoff.findings[:REASONS_SHOWN]:
+        rich.line(f"• {why(finding)}")
+
+
+def _ranking(rich: Rich, said: Sequence[Message]) -> None:
+    ranking = next((m.parse.ranking for m in reversed(said) if m.parse and m.parse.ranking), ())
+    if not ranking:
+        return
+    rich.line().line("What the bot understood", "bold")
+    for score in ranking[:RANKED]:
+        rich.line(f"{percent(score.confidence):>5}  {human(score.intent)}")
+
+
+def _mood(rich: Rich, said: Sequence[Message]) -> None:
+    values = [m.feelings.negative for m in said if m.feelings]
+    if not values:
+        return
+    first, last = mood_word(values[0]), mood_word(values[-1])
+    words = first if first == last else f"{first} → {last}"
+    rich.line().add("Mood", "bold").line(f"  {sparkline(values[-24:])}  {words}")
+
+
+def _entities(rich: Rich, said: Sequence[Message]) -> None:
+    found: dict[str, str] = {}
+    for message in said:
+        for entity in message.parse.entities if message.parse else ():
+            name, value = entity.get("entity"), entity.get("value")
+            if name and value is not None:
+                found[human(str(name)).capitalize()] = one_line(str(value), 80)
+    for name, value in list(found.items())[-5:]:
+        rich.add(f"{name}: ").line(value, "bold")
+
+
+_WHO = {Author.BOT: "Assistant", Author.SYSTEM: "Desk"}
+
+
+def _who(line: Message) -> str:
+    if line.author is Author.NOTE:
+        return f"📝 Note by {line.author_name}"
+    return _WHO.get(line.author) or one_line(line.author_name, NAME_UNITS) or line.author.value
+
+
+def _last_lines(rich: Rich, lines: Sequence[Message], zone: tzinfo) -> None:
+    """Append the newest lines that fit, in order, each quoted untouched or cut at its end."""
+    title = "\nLast lines\n"
+    room = TEXT_UNITS - rich.units - utf16_len(title) - 1
+    quoted: list[tuple[str, str]] = []
+    for line in reversed(lines):
+        head = f"{_who(line)}, {clock_time(line.created_at, zone)}\n"
+        text = cut(line.text.strip(), QUOTE_UNITS)
+        room -= utf16_len(head) + utf16_len(text) + 1
+        if room < 0:
+            break
+        quoted.append((head, text))
+    if quoted:
+        rich.line().line("Last lines", "bold")
+    for head, text in reversed(quoted):
+        rich.add(head, "italic").add(text, "blockquote").add("\n")
+
+
+def _open_rows(handoff: Handoff) -> Rows:
+    id, version = handoff.id, stage(handoff)
+    back = key("Back to bot", Do.BOT, id, version)
+    if version == 0:
+        return ((key("Claim", Do.CLAIM, id, version), back),)
+    return (
+        (key("Resolve", Do.RESOLVE, id, version),),
+        (key("Release", Do.RELEASE, id, version), back),
+    )
+
+
+def _ended_card(card: Card) -> View:
+    handoff = card.handoff
+    rich = Rich()
+    _heading(rich, card)
+    _times(rich, handoff)
+    _reasons(rich, handoff)
+    rich.line()
+    if handoff.outcome == "resolved":
+        rich.add("What was it about?  ", "bold").line(_truth_words(handoff))
+    needed = {None: "—", True: "yes", False: "no"}[handoff.needed]
+    rich.add("Was the handoff needed?  ", "bold").line(needed)
+    if handoff.mined:
+        rich.line("The learning job has read this: it can be changed no longer.", "italic")
+    return view_of(rich, _ended_rows(card))
+
+
+def _times(rich: Rich, handoff: Handoff) -> None:
+    parts = []
+    if handoff.claimed_at:
+        parts.append(f"waited {_span(handoff.claimed_at, handoff.requested_at)}")
+        if handoff.ended_at:
+            parts.append(f"handled in {_span(handoff.ended_at, handoff.claimed_at)}")
+    if parts:
+        rich.line(", ".join(parts).capitalize())
+
+
+def _truth_words(handoff: Handoff) -> str:
+    if handoff.truth is Truth.INTENT:
+        return human(handoff.truth_intent or "")
+    return {
+        None: "—",
+        Truth.NEW_TOPIC: "a new topic",
+        Truth.DO_NOT_LEARN: "nothing to learn from",
+    }[handoff.truth]
+
+
+def _ended_rows(card: Card) -> Rows:
+    handoff, id, version = card.handoff, card.handoff.id, stage(card.handoff)
+    if handoff.mined:
+        return ()
+    asks_truth = handoff.outcome == "resolved" and (handoff.truth is None or card.changing)
+    rows: list[tuple[Key, ...]] = []
+    if card.page is not None:
+        return picker(card.intents, card.page, Do.TRUTH, Do.PICK, id, version)
+    if asks_truth:
+        rows += [
+            (key(human(i), Do.TRUTH, id, version, digest(i)),) for i in top_intents(card.lines)
+        ]
+        rows += [
+            (key("Other intent…", Do.PICK, id, version, "0"),),
+            (
+                key("New topic", Do.NEW_TOPIC, id, version),
+                key("Don't learn", Do.DO_NOT_LEARN, id, version),
+            ),
+        ]
+    if handoff.needed is None or card.changing:
+        needed = key("Handoff was needed", Do.NEEDED, id, version)
+        rows.append((needed, key("Not needed", Do.NOT_NEEDED, id, version)))
+    return tuple(rows) or ((key("Change", Do.CHANGE, id, version),),)
+
+
+def top_intents(lines: Sequence[Message], most: int = 3) -> list[str]:
+    """Return the intents the customer's lines most looked like, best first."""
+    best: dict[str, float] = {}
+    for line in lines:
+        for score in line.parse.ranking if line.parse and line.author is Author.CUSTOMER else ():
+            best[score.intent] = max(best.get(score.intent, 0.0), score.confidence)
+    return sorted(best, key=lambda intent: -best[intent])[:most]
+
+
+def picker(intents: Sequence[str], page: int, choose: Do, turn: Do, id: str, version: int) -> Rows:
+    """Return one page of all intents as buttons, with those that turn pages or go back."""
+    names = sorted(intents)
+    pages = max(1, -(-len(names) // PAGE))
+    page = min(max(page, 0), pages - 1)
+    shown = names[page * PAGE : (page + 1) * PAGE]
+    keys = [key(human(name), choose, id, version, digest(name)) for name in shown]
+    rows = [tuple(keys[n : n + 2]) for n in range(0, len(keys), 2)]
+    turns = []
+    if page > 0:
+        turns.append(key("‹ Previous", turn, id, version, str(page - 1)))
+    turns.append(key("Cancel", turn, id, version, "back"))
+    if page < pages - 1:
+        turns.append(key(f"More ({page + 2}/{pages}) ›", turn, id, version, str(page + 1)))
+    return (*rows, tuple(turns))
+
+
+def topic_name(conversation: Conversation, lines: Sequence[Message]) -> str:
+    """Return the name of a conversation's topic: the customer and what they last wrote."""
+    name = one_line(conversation.customer_name, NAME_UNITS) or "Customer"
+    said = [m.text for m in lines if m.author is Author.CUSTOMER]
+    subject = one_line(said[-1], TOPIC_NAME_UNITS) if said else ""
+    return one_line(f"{name} · {subject}" if subject else name, TOPIC_NAME_UNITS)
+
+
+# --- lines of a conversation ----------------------------------------------------------------
+
+
+def relay(message: Message) -> list[View]:
+    """Return a customer's line as typed, quoted as a whole, in as many messages as it needs.
+
+    A piece of blanks alone is left out: Telegram takes no empty message.
+    """
+    pieces = [piece for piece in split(message.text) if piece.strip()]
+    return [View(p, (Entity("blockquote", 0, utf16_len(p)),)) for p in pieces]
+
+
+def transcript(lines: Sequence[Message], zone: tzinfo = UTC) -> View:
+    """Return the newest lines that fit into one message, for a topic that had to be made anew."""
+    rich = Rich().line("This topic was deleted and has been made again. The lines so far:", "bold")
+    _last_lines(rich, [m for m in lines if m.author is not Author.SYSTEM], zone)
+    return view_of(rich)
+
+
+# --- notices and answers ----------------------------------------------------------------------
+
+STRANGER = (
+    "Sorry, this console is for the people of this desk only, and you are not on its list. "
+    "If you should be, give your lead this number: {id}."
+)
+ANONYMOUS = (
+    "⚠️ This was written anonymously, in the name of the group or of a channel, so nobody can tell "
+    "who it was. Nothing was passed on. Switch off “Remain anonymous” and write again."
+)
+ONLY_TEXT = "⚠️ Only text is passed on to the customer. This was not sent."
+EDITED = "⚠️ Edits do not reach the customer: they still see the text as it was first sent."
+UNKNOWN_COMMAND = (
+    "There is no command /{name}. /help lists what there is. "
+    "To send a text that begins with a slash, write two: //{name}"
+)
+NOT_A_CONVERSATION = "This only works in the topic of a conversation."
+STALE = "This button is out of date. The message shows how things stand now."
+NOT_KNOWN = "This button is none of mine any more."
+DONE_BEFORE = "The learning job has read this already: it can be changed no longer."
+
+
+def not_sent(error: NotYours | NotClaimed, conversation: Conversation, handoff: Handoff) -> View:
+    """Return why an agent's text did not go to the customer, and what would help."""
+    if isinstance(error, NotYours):
+        return plain(f"⚠️ Not sent to the customer. {error}")
+    if conversation.state is State.WAITING:
+        claim = key("Claim", Do.CLAIM, handoff.id, stage(handoff))
+        return plain(f"⚠️ Not sent to the customer. {error}", ((claim,),))
+    if conversation.state is State.BOT:
+        return plain(
+            "⚠️ Not sent to the customer. The assistant is talking to them; this topic wakes when "
+            "they need a person again."
+        )
+    reopen = key("Reopen", Do.REOPEN, handoff.id, stage(handoff))
+    text = "⚠️ Not sent to the customer. This conversation is closed; reopen it to write."
+    return plain(text, ((reopen,),))
+
+
+def uncertain(what: str, item_id: str) -> View:
+    """Return the notice about a message of which nobody knows whether it arrived."""
+    text = (
+        f"⚠️ Telegram did not confirm {what}. It may or may not stand above; "
+        "look, and send it again if it is missing."
+    )
+    return plain(text, ((key("Send again", Do.SEND_AGAIN, item_id),),))
+
+
+def failed(what: str, reason: str, item_id: str) -> View:
+    """Return the notice about a message that Telegram refused for good."""
+    text = f"⚠️ Telegram refused {what}: {one_line(reason, 300)}"
+    return plain(text, ((key("Send again", Do.SEND_AGAIN, item_id),),))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A row of the queue; `thread_id` is None while its topic is still to be made."""
+
+    name: str
+    requested_at: datetime
+    reason: str
+    thread_id: int | None
+
+
+def queue(rows: Sequence[Waiting], now: datetime, group_id: int) -> View:
+    """Return who waits for a person, longest first, linked to their topics."""
+    if not rows:
+        return plain("Nobody is waiting.")
+    rich = Rich().line(f"Waiting for a person: {len(rows)}", "bold")
+    for row in rows[:QUEUE_ROWS]:
+        rich.add("• ")
+        url = topic_link(group_id, row.thread_id)
+        name = one_line(row.name, NAME_UNITS) or "Customer"
+        rich.add(name, "text_link", url=url) if url else rich.add(name)
+        rich.line(f"  {_span(now, row.requested_at)}, {REASON_WORDS.get(row.reason, row.reason)}")
+    if len(rows) > QUEUE_ROWS:
+        rich.line(f"and {len(rows) - QUEUE_ROWS} more")
+    return view_of(rich)
+
+
+def topic_link(group_id: int, thread_id: int | None) -> str | None:
+    """Return the address of a topic for members of the group."""
+    number = str(group_id)
+    if thread_id is None or not number.startswith("-100"):
+        return None
+    return f"https://t.me/c/{number[4:]}/{thread_id}"
+
+
+COMMANDS: tuple[tuple[str, str, Role | None], ...] = (
+    ("claim", "take this conversation", Role.AGENT),
+    ("release", "let go of it for a colleague", Role.AGENT),
+    ("bot", "give it back to the assistant", Role.AGENT),
+    ("resolve", "close it", Role.AGENT),
+    ("reopen", "take it back after closing", Role.AGENT),
+    ("note", "TEXT: keep a line for colleagues", Role.AGENT),
+    ("queue", "who is waiting", None),
+    ("stats", "[DAYS]: the figures of the desk", Role.LEAD),
+    ("review", "how much waits for review", Role.REVIEWER),
+    ("learn", "start a learning run now", Role.REVIEWER),
+    ("whoami", "who you are to this desk", None),
+    ("help", "this list", None),
+)
+"""The commands: name, what for, and the role they need."""
+
+
+def help_text(person: Person) -> View:
+    """Return what this person can do."""
+    rich = Rich().line("Write in the topic of a conversation you have: the customer reads it.")
+    rich.line("Two slashes send a text that begins with one: //text").line()
+    for name, what, role in COMMANDS:
+        if role is None or person.may(role):
+            rich.line(f"/{name}  {what}")
+    return view_of(rich)
+
+
+def whoami(person: Person) -> View:
+    """Return how the desk knows this person."""
+    roles = ", ".join(sorted(role.value for role in person.roles))
+    return plain(f"You are {person.name} ({person.id}), {roles}.")
+
+
+def review_count(pending: int, accepted: int) -> View:
+    """Return how many candidates wait for a reviewer and how many for the learning job."""
+    if not pending and not accepted:
+        return plain("Nothing waits for review, and nothing waits to be learned.")
+    waiting = f"Waiting for review: {pending}."
+    return plain(f"{waiting} Accepted and waiting for the next learning run: {accepted}.")
+
+
+# --- statistics -------------------------------------------------------------------------------
+
+
+def stats_caption(figures: Statistics, days: int) -> View:
+    """Return the figures as the text below the picture."""
+    rich = Rich().line(f"The last {days} days" if days != 1 else "The last 24 hours", "bold")
+    for name, value in stats_rows(figures):
+        rich.add(f"{name}: ").line(value, "bold")
+    if figures.reasons:
+        rich.line().line("Handoffs by reason", "bold")
+    for reason, count in figures.reasons:
+        line = f"{count} × {REASON_WORDS.get(reason, human(reason))}"
+        if rich.units + utf16_len(line) + 1 > CAPTION_UNITS:
+            break
+        rich.line(line)
+    return view_of(rich)
+
+
+def stats_rows(figures: Statistics) -> list[tuple[str, str]]:
+    """Return the figures as names and values."""
+
+    def share(value: float | None) -> str:
+        return "—" if value is None else percent(value)
+
+    def time(value: float | None) -> str:
+        return "—" if value is None else duration(value)
+
+    judged = f" of {figures.judged} judged" if figures.judged else ""
+    return [
+        ("Conversations", str(figures.episodes)),
+        ("Resolved by the bot alone", share(figures.resolved_by_bot)),
+        ("Handoffs", str(figures.handoffs)),
+        ("Open now", str(figures.open_now)),
+        ("Waiting time, median", time(figures.waiting_seconds)),
+        ("First response, median", time(figures.first_response_seconds)),
+        ("Handling time, median", time(figures.handling_seconds)),
+        ("Needless handoffs", share(figures.needless) + judged),
+    ]
