@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvicorn
 
-from .app import create_sandbox
+from .app import create_sandbox, listen
 from .limits import LIMITS
 
 
@@ -23,19 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         app = create_sandbox(token=given.token, state=given.state, limits=given.limits)
+        listener = listen(given.port)
     except (ValueError, OSError, sqlite3.Error) as error:
         print(f"The sandbox cannot start: {error}.", file=sys.stderr)
         return 2
-    print(f"Telegram sandbox: http://127.0.0.1:{given.port}/", flush=True)
+    print(f"Telegram sandbox: http://127.0.0.1:{listener.getsockname()[1]}/", flush=True)
     # No access log: every path of the Bot API holds the token. Long polls end with the process.
-    uvicorn.run(
-        app,
-        host="127.0.0.1",
-        port=given.port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+    try:
+        uvicorn.Server(config).run([listener])
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -27,6 +27,9 @@ class WebhookSender:
     async def run(self) -> None:
         """Start a worker for each queue with something to deliver; ends only by cancellation."""
         world = self._sandbox.world
+        while not world.webhook.url:
+            await self._sandbox.signal.wait()
+        # Made only now: it loads the certificate store, and most sandboxes never push.
         async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT) as client:
             try:
                 while True:
