@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -99,10 +100,9 @@ class SimRoutes:
             "react": people.react,
             "read": people.mark_read,
             "topics": people.create_topic,
-            "topics/close": lambda world, body: people.change_topic(world, body, "close"),
-            "topics/reopen": lambda world, body: people.change_topic(world, body, "reopen"),
-            "topics/delete": lambda world, body: people.change_topic(world, body, "delete"),
         }
+        for deed in ("close", "reopen", "delete"):
+            deeds[f"topics/{deed}"] = partial(people.change_topic, deed=deed)
         looks: dict[str, Handler] = {
             "users": self.users,
             "chats": self.chats,
