@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -40,10 +41,14 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    """Start one server for the session. It may forget everything when the power fails."""
-    folder = tmp_path_factory.mktemp("postgresql") / "data"
-    server = get_server(folder, cleanup_mode="delete")
+def postgresql() -> Iterator[Databases]:
+    """Start one server for the session. It may forget everything when the power fails.
+
+    Not below pytest's own temporary folder: as root the server runs as another user, and every
+    pytest that starts meanwhile closes that folder to other users again.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="desk-postgresql-"))
+    server = get_server(folder / "data", cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         for name in ("fsync", "full_page_writes", "synchronous_commit"):
             connection.execute(f"ALTER SYSTEM SET {name} = off".encode())
@@ -52,6 +57,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     asyncio.run(upgrade(server.get_uri(database="desk_template")))
     yield Databases(lambda name: server.get_uri(database=name), count(1))
     server.cleanup()
+    folder.rmdir()
 
 
 @pytest.fixture(scope="session")
