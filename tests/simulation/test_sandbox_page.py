@@ -12,7 +12,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.simulation.server import GROUP, Bot, People
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no system Chromium on this machine")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no system Chromium on this machine"),
+]
 NASTY = "<img src=x onerror=alert(1)> <3 _*[x](y)"
 
 
