@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handoff.core.errors import BadData
+from handoff.core.errors import BadData, DeskError
+from handoff.core.text import check_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, s
     """Return (row number, row) of a CSV file with at least these columns.
 
     Raises:
-        BadData: there is no such file, it is not UTF-8 or not CSV, a column is missing, a row is
-            too short or has an empty text, or there is no row.
+        BadData: there is no such file, it is not UTF-8 or not CSV, a column is missing, there is
+            no row, or a row is too short or has a text the desk would refuse.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -52,6 +53,10 @@ def _check(path: Path, number: int, row: dict[str, str], columns: Sequence[str])
     for name in columns:
         if not (row[name] or "").strip():
             raise BadData(path=path, why=f"row {number} has no {name}")
+    try:
+        check_text(row["text"])
+    except DeskError as error:
+        raise BadData(path=path, why=f"row {number}: {error}") from None
 
 
 def read_intents(path: Path) -> list[Labelled]:

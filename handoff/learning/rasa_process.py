@@ -57,37 +57,55 @@ def environment(bot: Path, encoder_url: str, internal_token: str) -> dict[str, s
 async def start(
     venv: Path, arguments: list[str], env: Mapping[str, str], cwd: Path, output: int
 ) -> asyncio.subprocess.Process:
-    """Start `python -m rasa …` in a process group of its own; `output` takes both its streams."""
-    return await asyncio.create_subprocess_exec(
-        str(python_of(venv)),
-        "-m",
-        "rasa",
-        *arguments,
-        cwd=cwd,
-        env=dict(env),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=output,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
+    """Start `python -m rasa …` in a process group of its own; `output` takes both its streams.
+
+    Cancelled half way, asyncio would kill the process alone and leave its children behind;
+    therefore the start is finished first and the whole group ended then.
+    """
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            str(python_of(venv)),
+            "-m",
+            "rasa",
+            *arguments,
+            cwd=cwd,
+            env=dict(env),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
     )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await stop(await starting)
+        raise
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:
-    """End the process and everything it started; return when it is gone."""
+    """End the process and everything it started; return when it is gone.
+
+    What is left of the group once its leader has ended is killed: it may have ignored SIGTERM.
+    Nothing happens to a process that has ended before, whose number may be another's by now.
+    """
+    if process.returncode is not None:
+        return
     _signal(process, signal.SIGTERM)
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await process.wait()
     except TimeoutError:
+        pass  # it is killed below like everything else in its group
+    finally:
         _signal(process, signal.SIGKILL)
-        await process.wait()
+    await process.wait()
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    """Signal the group, whose number is the leader's as long as the leader was not waited for."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+    """Signal the process group, which has the number of its leader."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def readable(line: str) -> str:

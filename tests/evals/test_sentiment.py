@@ -1,0 +1,76 @@
+"""Sentiment and requests for a person, by hand, with scripted feelings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from handoff.core.errors import BadData
+from handoff.core.limits import PolicyLimits
+from handoff.core.model import Feelings
+from handoff.evals.sentiment import evaluate_requests, evaluate_sentiment
+from handoff.evals.tables import requests_table, sentiment_table
+
+READ = {
+    "furious": Feelings(0.9, 0.9, 0.1),
+    "sad": Feelings(0.6, 0.2, 0.7),
+    "fine": Feelings(0.7, 0.3, 0.2),
+    "happy": Feelings(0.1, 0.1, 0.65),
+}
+
+
+class ScriptedFeelings:
+    async def read_many(self, texts: Sequence[str]) -> list[Feelings]:
+        return [READ[text] for text in texts]
+
+
+def csv(folder: Path, content: str) -> Path:
+    path = folder / "data.csv"
+    path.write_text(content)
+    return path
+
+
+async def test_negative_and_angry_by_hand(tmp_path: Path) -> None:
+    path = csv(tmp_path, "text,negative,angry\nfurious,1,1\nsad,1,0\nfine,0,0\nhappy,0,0\n")
+    figures = await evaluate_sentiment(path, ScriptedFeelings())
+    assert figures["auroc"] == 3 / 4
+    assert figures["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
+    assert figures["angry"]["auroc"] == 1.0
+    assert figures["angry"]["average_precision"] == 1.0
+    assert figures["counts"] == {"messages": 4, "negative": 2, "angry": 1}
+    low, high = figures["intervals"]["auroc"]
+    assert low <= 3 / 4 <= high
+    shown = list(sentiment_table(figures).columns[0].cells)
+    assert shown == ["auroc", "average_precision", "angry auroc", "angry average_precision"]
+
+
+async def test_without_angry_there_are_no_figures_for_it(tmp_path: Path) -> None:
+    path = csv(tmp_path, "text,negative\nfurious,1\nhappy,0\n")
+    assert "angry" not in await evaluate_sentiment(path, ScriptedFeelings())
+
+
+async def test_one_class_alone_has_no_area(tmp_path: Path) -> None:
+    path = csv(tmp_path, "text,negative\nfurious,1\nsad,1\n")
+    figures = await evaluate_sentiment(path, ScriptedFeelings())
+    assert figures["auroc"] is None
+    assert figures["average_precision"] == 1.0
+
+
+async def test_requests_at_the_limit_the_policy_uses(tmp_path: Path) -> None:
+    path = csv(tmp_path, "text,handoff\nfurious,0\nsad,1\nfine,1\nhappy,0\n")
+    figures = await evaluate_requests(path, ScriptedFeelings())
+    assert figures["threshold"] == PolicyLimits().asks_for_person
+    assert figures["f1"] == 1 / 2
+    assert figures["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
+    assert figures["counts"] == {"messages": 4, "handoff": 2}
+    strict = await evaluate_requests(path, ScriptedFeelings(), PolicyLimits(asks_for_person=0.68))
+    assert strict["f1"] == pytest.approx(2 / 3)
+    assert next(iter(requests_table(figures).columns[1].cells)) == "0.500"
+
+
+async def test_a_bad_file_is_refused(tmp_path: Path) -> None:
+    path = csv(tmp_path, "text,negative\nfurious,maybe\n")
+    with pytest.raises(BadData, match="row 2: negative must be 0 or 1"):
+        await evaluate_sentiment(path, ScriptedFeelings())
