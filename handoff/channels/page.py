@@ -12,9 +12,10 @@ import logging
 import re
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,14 @@ class PageChannel:
     clock: Clock
     bell: Doorbell
     turns: Turns
+    _streams: Counter[str] = field(default_factory=Counter)
+    _hung_up: bool = False
+
+    def hang_up(self) -> None:
+        """End every event stream; browsers connect again by themselves."""
+        self._hung_up = True
+        for conversation_id in list(self._streams):
+            self.bell.ring(conversation_id)
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -149,8 +158,10 @@ class PageChannel:
         """Lines first, then the owner, so that "Ana has joined" stands before she writes."""
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         told, spoke = "", time.monotonic()
-        async with aclosing(looks(self.bell, conversation_id)) as looking:
+        async with self._counted(conversation_id) as looking:
             async for _ in looking:
+                if self._hung_up:
+                    return
                 async with self.store() as work:
                     conversation = await work.conversations.get(conversation_id)
                     lines = await lines_after(work, conversation_id, seen)
@@ -167,6 +178,16 @@ class PageChannel:
                 if out:
                     spoke = time.monotonic()
                     yield out
+
+    @asynccontextmanager
+    async def _counted(self, conversation_id: str) -> AsyncIterator[AsyncIterator[None]]:
+        """Look for news of a conversation, known to `hang_up` while it goes on."""
+        self._streams[conversation_id] += 1
+        try:
+            async with aclosing(looks(self.bell, conversation_id)) as looking:
+                yield looking
+        finally:
+            self._streams -= Counter((conversation_id,))
 
     def _owner(self, conversation: Conversation) -> dict[str, Any]:
         person = conversation.assignee_name if conversation.state is State.AGENT else ""

@@ -89,6 +89,13 @@ class RasaSocketChannel:
         """Say that the channel is there."""
         return {"status": "ok"}
 
+    async def hang_up(self) -> None:
+        """Disconnect every client; they connect again by themselves."""
+        if NAMESPACE not in self.server.manager.rooms:
+            return
+        for sid, _ in list(self.server.manager.get_participants(NAMESPACE, None)):
+            await self.server.disconnect(sid)
+
     async def close(self) -> None:
         """End every push."""
         tasks = list(self._pushing.values())

@@ -63,6 +63,10 @@ def create_app(services: WebServices) -> FastAPI:
     embed = EmbedEndpoint(services.encoder, guard, services.encoder_name)
     status = StatusEndpoints(services.store, services.encoder, services.assistant, meters, guard)
 
+    async def hang_up() -> None:
+        page.hang_up()
+        await sockets.hang_up()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         access_log = logging.getLogger("uvicorn.access")
@@ -89,4 +93,5 @@ def create_app(services: WebServices) -> FastAPI:
         app.include_router(part.router())
     app.mount(SOCKET_PATH, sockets.app())
     app.state.turns, app.state.sockets = turns, sockets
+    app.state.hang_up = hang_up
     return app

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from pydantic import Field
 
-from handoff.channels.http import Strict, WrongField, read_json
+from handoff.channels.http import HANDLERS, Strict, WrongField, read_json
 from handoff.core.limits import MESSAGE_CHARACTERS
 from handoff.ports import Encoder
 from handoff.web.guard import Guard
@@ -61,6 +61,13 @@ class EmbedEndpoint:
             if compact
             else vectors.tolist(),
         }
+
+
+def create_embed_app(encoder: Encoder, token: str, model: str) -> FastAPI:
+    """Return an application that serves the encoder alone, for training without a gateway."""
+    app = FastAPI(exception_handlers=HANDLERS, openapi_url=None)  # type: ignore[arg-type]
+    app.include_router(EmbedEndpoint(encoder, Guard(token), model).router())
+    return app
 
 
 def _refuse_unreadable(texts: list[str]) -> None:

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from handoff.web.app import create_app
+from handoff.web.server import DeskServer
 from tests.fakes import FakeDesk
 
 
@@ -41,8 +42,8 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     """Run the application behind uvicorn on a free port; yield its address."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)
+    server = DeskServer(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from handoff.channels.page import HideSessions
 from handoff.core.model import Author, BotLine, Button
 from tests.fakes import ANA, FakeDesk
+from tests.web.conftest import serving
 
 Events = AsyncIterator[tuple[str, str, Any]]
 
@@ -212,6 +214,20 @@ async def test_a_line_of_another_process_is_noticed_without_a_bell(address, desk
             await desk.claim(id, ANA)
             joined = await lines_of(events, 1)
     assert joined == [(3, "Ana has joined. You are now talking to a person.")]
+
+
+async def test_stopping_the_server_ends_open_streams_at_once(app, caplog):
+    server = serving(app)
+    address = await server.__aenter__()
+    async with httpx.AsyncClient(base_url=address) as client:
+        session = await start(client)
+        async with stream(address, session) as events:
+            await anext(events)
+            began = time.monotonic()
+            await server.__aexit__(None, None, None)
+            assert time.monotonic() - began < 3
+            assert [event async for event in events] == []
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_text_cannot_break_out_of_an_event(address, desk):
