@@ -116,7 +116,8 @@ def test_rasas_own_reader_finds_plain_text_and_nothing_else(only_ascii: bool) ->
     # Rasa decodes escapes in a file that is ASCII throughout, so both kinds of file count.
     texts = [t for t in NASTY if not only_ascii or neutralise(t).isascii()]
     found = read_with_rasa(nlu_yaml({"yes": texts, 'odd: "name" #': ["hello"]}))
-    expected = [["yes", neutralise(t)] for t in texts] + [['odd: "name" #', "hello"]]
+    different = dict.fromkeys(neutralise(t) for t in texts)  # Rasa keeps each text once
+    expected = [["yes", text] for text in different] + [['odd: "name" #', "hello"]]
     assert found.pop("examples") == expected
     assert not any(found.values()), found
 
