@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
 from handoff.app.lines import owe
 from handoff.core import mining
 from handoff.core.learning import neutralise
 from handoff.core.mining import Episode, Known, Spoken, normalised
-from handoff.core.model import Candidate, CandidateStatus, Handoff, OutboxKind, Truth
+from handoff.core.model import Candidate, CandidateStatus, Handoff, LearningRun, OutboxKind, Truth
 from handoff.learning.collect import collect
 from handoff.learning.training_files import plain_answer
 from handoff.ports import Clock, Redactor, Store, Work
+
+Unit = Callable[[], AbstractAsyncContextManager[tuple[Work, LearningRun]]]
+"""Opens a unit of work with the run; leaving it without an error saves the run and commits."""
 
 PROPOSED = (
     CandidateStatus.PENDING,
@@ -42,10 +45,8 @@ class Mine:
     known: Callable[[], Known]
     person_intents: Collection[str] = ()
 
-    async def __call__(self, run_id: str, turn: asyncio.Lock) -> int:
+    async def __call__(self, unit: Unit) -> int:
         """Read all there are; return how many candidates this made.
-
-        `turn` is held by whoever changes the run.
 
         Each handoff is one unit of work: its candidates, their cards, its mark and the count of
         the run become lasting together or not at all.
@@ -55,26 +56,23 @@ class Mine:
         known = self.known()
         added = 0
         for handoff in handoffs:
-            async with turn:
-                added += await self._mine(handoff.id, run_id, known)
+            async with unit() as (work, run):
+                made = await self._mine(work, handoff.id, known)
+                run.mined += made
+            added += made
         return added
 
-    async def _mine(self, handoff_id: str, run_id: str, known: Known) -> int:
-        async with self.store() as work:
-            handoff = await work.handoffs.get(handoff_id)
-            if handoff.mined:
-                return 0
-            added = 0
-            for candidate in await self._candidates(work, handoff, known):
-                if await work.candidates.add(candidate):
-                    added += 1
-                    await self._owe_card(work, candidate)
-            handoff.mined = True
-            await work.handoffs.save(handoff)
-            run = await work.runs.get(run_id)
-            run.mined, run.heartbeat_at = run.mined + added, self.clock.now()
-            await work.runs.save(run)
-            await work.commit()
+    async def _mine(self, work: Work, handoff_id: str, known: Known) -> int:
+        handoff = await work.handoffs.get(handoff_id)
+        if handoff.mined:
+            return 0
+        added = 0
+        for candidate in await self._candidates(work, handoff, known):
+            if await work.candidates.add(candidate):
+                added += 1
+                await self._owe_card(work, candidate)
+        handoff.mined = True
+        await work.handoffs.save(handoff)
         return added
 
     async def _candidates(self, work: Work, handoff: Handoff, known: Known) -> list[Candidate]:

@@ -12,7 +12,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,13 @@ class LearnedFiles:
     """What candidates become.
 
     `files` holds the content by name (empty where there is nothing to learn), `used` the ids of
-    the candidates that stand in them, `topics` the learned intents with an answer.
+    the candidates that stand in them. `questions` gives, by candidate id, the own question of each
+    new topic: its first text that stands in the files.
     """
 
     files: Mapping[str, str]
     used: frozenset[str]
-    topics: frozenset[str]
+    questions: Mapping[str, str]
 
 
 def render(
@@ -75,16 +76,17 @@ def render(
     for candidate, text in placed.values():
         examples.setdefault(candidate.intent, []).append(text)
     answers = {intent: answers[intent] for intent in sorted(answers.keys() & examples.keys())}
-    used = [c for c in ordered if any(owner.id == c.id for owner, _ in placed.values())]
+    used = [c for c in ordered if _own(c, placed)]
     if not used:
-        return LearnedFiles({}, frozenset(), frozenset())
+        return LearnedFiles({}, frozenset(), {})
     files = {
         "nlu.yml": _HEADER + nlu_yaml({name: sorted(examples[name]) for name in sorted(examples)}),
         "domain.yml": _HEADER + _yaml(_domain(answers)),
         "rules.yml": _HEADER + _yaml(_rules(answers)),
         "provenance.jsonl": "".join(_origin(c, agents, placed) for c in used),
     }
-    return LearnedFiles(files, frozenset(c.id for c in used), frozenset(answers))
+    questions = {c.id: _own(c, placed)[0] for c in used if _is_topic(c, known)}
+    return LearnedFiles(files, frozenset(c.id for c in used), questions)
 
 
 def plain_answer(answer: str) -> str:
@@ -123,6 +125,11 @@ def _place_texts(candidates: Iterable[Candidate], known: Known, intents: Iterabl
     return placed
 
 
+def _own(candidate: Candidate, placed: Placed) -> list[str]:
+    """Return the candidate's texts that stand in the files."""
+    return [text for owner, text in placed.values() if owner.id == candidate.id]
+
+
 def _domain(answers: Mapping[str, str]) -> dict[str, Any]:
     said = {f"utter_{name}": [{"text": _quoted(text)}] for name, text in answers.items()}
     return {"version": _quoted("3.1"), "intents": list(answers), "responses": said}
@@ -154,7 +161,7 @@ def _origin(candidate: Candidate, agents: Mapping[str, str], placed: Placed) -> 
         "candidate": candidate.id,
         "kind": candidate.kind.value,
         "intent": candidate.intent,
-        "texts": [text for owner, text in placed.values() if owner.id == candidate.id],
+        "texts": _own(candidate, placed),
         "handoff": candidate.handoff_id,
         "messages": list(candidate.message_ids),
         "agent": agents.get(candidate.handoff_id, ""),
@@ -239,12 +246,3 @@ def put_folder(files: Mapping[str, str], folder: Path) -> None:
         folder.rename(fresh.with_name(fresh.name + "-old"))
     fresh.rename(folder)
     shutil.rmtree(fresh.with_name(fresh.name + "-old"), ignore_errors=True)
-
-
-def chosen_topics(candidates: Sequence[Candidate], learned: LearnedFiles) -> list[Candidate]:
-    """Return those of the candidates that stand in the files as a new topic."""
-    return [
-        c
-        for c in candidates
-        if c.kind is CandidateKind.ANSWER and c.id in learned.used and c.intent in learned.topics
-    ]
