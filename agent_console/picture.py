@@ -17,7 +17,7 @@ from agent_console.views import REASON_WORDS, duration, human, percent
 from handoff.core.statistics import Statistics
 
 INK, FAINT, PAPER, TILE = "#1d2733", "#6b7785", "#ffffff", "#f2f5f8"
-BLUE, GREEN, GREY = "#2f6fde", "#2e9e6b", "#c3ccd6"
+BLUE, GREEN = "#2f6fde", "#2e9e6b"
 
 DPI = 120
 INCHES = (7.5, 9.0)
@@ -37,6 +37,7 @@ def stats_picture(figures: Statistics, days: int) -> bytes:
     _tiles(figure.add_axes((0.06, 0.46, 0.88, 0.25)), figures)
     _reasons(figure.add_axes((0.36, 0.05, 0.58, 0.32)), figures)
     figure.text(0.06, 0.405, "Handoffs by reason", fontsize=15, weight="bold", color=INK)
+    figure.text(0.94, 0.02, "Times are medians.", fontsize=11, color=FAINT, ha="right")
     out = BytesIO()
     figure.savefig(out, format="png", metadata={"Software": ""})
     return out.getvalue()
@@ -55,12 +56,14 @@ def _shares(axes: Axes, figures: Statistics) -> None:
     if share is None:
         axes.text(0, 0.5, "No conversations yet", fontsize=16, color=FAINT, va="center")
         return
-    axes.barh(0.28, 1, height=0.34, color=BLUE)
-    axes.barh(0.28, share, height=0.34, color=GREEN)
-    axes.text(0, 0.66, percent(share), fontsize=30, weight="bold", color=GREEN, va="bottom")
-    axes.text(0.22, 0.69, "resolved by the bot alone", fontsize=14, color=INK, va="bottom")
+    axes.barh(0.38, 1, height=0.34, color=BLUE)
+    axes.barh(0.38, share, height=0.34, color=GREEN)
+    axes.text(0, 0.12, "by the bot", fontsize=11.5, color=GREEN, va="top")
+    axes.text(1, 0.12, "with people", fontsize=11.5, color=BLUE, ha="right", va="top")
+    axes.text(0, 0.72, percent(share), fontsize=30, weight="bold", color=GREEN, va="bottom")
+    axes.text(0.22, 0.75, "resolved by the bot alone", fontsize=14, color=INK, va="bottom")
     alone = "conversation" if figures.episodes == 1 else "conversations"
-    axes.text(1, 0.69, f"{figures.episodes} {alone}", fontsize=14, color=FAINT, ha="right",
+    axes.text(1, 0.75, f"{figures.episodes} {alone}", fontsize=14, color=FAINT, ha="right",
               va="bottom")  # fmt: skip
 
 
@@ -82,7 +85,8 @@ def _tiles(axes: Axes, figures: Statistics) -> None:
             (left, bottom), 0.31, 0.46, boxstyle="round,pad=0,rounding_size=0.03", fc=TILE, lw=0
         )
         axes.add_patch(box)
-        axes.text(left + 0.155, bottom + 0.29, value, fontsize=22, weight="bold", color=INK,
+        size = 22 if len(value) < 11 else 18
+        axes.text(left + 0.155, bottom + 0.29, value, fontsize=size, weight="bold", color=INK,
                   ha="center", va="center")  # fmt: skip
         axes.text(left + 0.155, bottom + 0.1, name, fontsize=11.5, color=FAINT,
                   ha="center", va="center")  # fmt: skip

@@ -66,7 +66,8 @@ def cut(text: str, units: int) -> str:
     """Return `text`, or its beginning and an ellipsis where it is longer than so many units."""
     if utf16_len(text) <= units:
         return text
-    return text[: _last_break(text, 0, units - 1)].rstrip() + "…"
+    kept = text[: _last_break(text, 0, units - 1)]
+    return (kept.rstrip() if utf16_len(kept) < units else "") + "…"
 
 
 def split(text: str, units: int = TEXT_UNITS) -> list[str]:

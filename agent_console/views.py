@@ -101,14 +101,16 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def against(value: float, limit: float) -> tuple[str, str]:
-    """Return two shares as percentages that differ whenever the shares do, as far as a decimal."""
-    digits = 1 if value != limit and percent(value) == percent(limit) else 0
+    """Return two shares as percentages, with as many decimals (2 at most) as tell them apart."""
+    digits = 0
+    while digits < 2 and value != limit and percent(value, digits) == percent(limit, digits):
+        digits += 1
     return percent(value, digits), percent(limit, digits)
 
 
 def human(intent: str) -> str:
     """Return an intent's name as words."""
-    return intent.replace("_", " ") or "nothing it knows"
+    return intent.replace("_", " ")
 
 
 def clock_time(moment: datetime, zone: tzinfo) -> str:
@@ -164,6 +166,8 @@ def _mood_falling(f: Finding) -> str:
 
 def _not_understood(f: Finding) -> str:
     value, limit = against(f.value, f.limit)
+    if not f.detail:
+        return f"The bot was unsure: it recognised nothing and needs {percent(f.limit)}"
     return f"The bot was unsure: {value} sure of “{human(f.detail)}”, it needs {limit}"
 
 
@@ -343,16 +347,16 @@ def _last_lines(rich: Rich, lines: Sequence[Message], zone: tzinfo) -> None:
     room = TEXT_UNITS - rich.units - utf16_len(title) - 1
     quoted: list[tuple[str, str]] = []
     for line in reversed(lines):
-        head = f"{_who(line)}, {clock_time(line.created_at, zone)}\n"
+        head = f"{_who(line)}, {clock_time(line.created_at, zone)}"
         text = cut(line.text.strip(), QUOTE_UNITS)
-        room -= utf16_len(head) + utf16_len(text) + 1
+        room -= utf16_len(head) + utf16_len(text) + 2
         if room < 0:
             break
         quoted.append((head, text))
     if quoted:
         rich.line().line("Last lines", "bold")
     for head, text in reversed(quoted):
-        rich.add(head, "italic").add(text, "blockquote").add("\n")
+        rich.line(head, "italic").line(text, "blockquote")
 
 
 def _open_rows(handoff: Handoff) -> Rows:

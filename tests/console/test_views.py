@@ -1,0 +1,321 @@
+"""Every view against a golden file. `UPDATE_GOLDEN=1 pytest tests/console` writes them anew."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_console import learning_views, views
+from agent_console.callbacks import decode
+from agent_console.picture import stats_picture
+from agent_console.richtext import CAPTION_UNITS, TEXT_UNITS, TOPIC_NAME_UNITS
+from agent_console.views import Card, View
+from handoff.core.errors import NotClaimed, NotYours
+from handoff.core.model import (
+    Author,
+    Candidate,
+    CandidateKind,
+    CandidateStatus,
+    Conversation,
+    Feelings,
+    Finding,
+    Handoff,
+    IntentScore,
+    LearningRun,
+    Message,
+    Parse,
+    Reason,
+    RunStatus,
+    State,
+    Truth,
+)
+from handoff.core.statistics import Statistics
+from tests.console.desk import INTENTS
+from tests.fakes import ANA, LEA, RITA
+
+GOLDEN = Path(__file__).parent / "golden"
+NOON = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
+HANDOFF_ID, CANDIDATE_ID = "a" * 32, "c" * 32
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def talk() -> Conversation:
+    return Conversation("k" * 32, "web", "kim", "Kim <3 _O_", NOON, NOON, State.WAITING)
+
+
+def line(number: int, author: Author, text: str, **fields) -> Message:
+    fields.setdefault("author_name", {Author.AGENT: "Ana", Author.NOTE: "Bo"}.get(author, ""))
+    if author is Author.CUSTOMER:
+        fields["author_name"] = "Kim <3 _O_"
+    return Message(
+        str(number), "k" * 32, 1, number, author, text, at(number / 10), **fields
+    )  # fmt: skip
+
+
+def parse(*scores: tuple[str, float], entities: tuple = ()) -> Parse:
+    return Parse(tuple(IntentScore(*score) for score in scores), entities)
+
+
+RANKING = (
+    ("track_order", 0.3141), ("check_payment_methods", 0.2), ("get_refund", 0.1),
+    ("place_order", 0.05), ("delivery_period", 0.04), ("complaint", 0.01),
+)  # fmt: skip
+
+
+def lines() -> list[Message]:
+    order = ({"entity": "order_number", "value": "10042"},)
+    return [
+        line(1, Author.CUSTOMER, "where is my order 10042?", feelings=Feelings(0.1),
+             parse=parse(("track_order", 0.97), ("get_refund", 0.02), entities=order)),
+        line(2, Author.BOT, "Order 10042 is on its way."),
+        line(3, Author.CUSTOMER, "can I pay with <3 two _*[gift](cards) at once?\n/start 😀",
+             feelings=Feelings(0.55), parse=parse(*RANKING)),
+        line(4, Author.SYSTEM, "I am passing you on to a colleague."),
+        line(5, Author.NOTE, "a regular"),
+    ]  # fmt: skip
+
+
+UNSURE = Finding(Reason.NOT_UNDERSTOOD, 0.3141, 0.45, "track_order")
+
+
+def handoff(**fields) -> Handoff:
+    fields = {"findings": (UNSURE, Finding(Reason.CUSTOMER_REPEATS, 2, 2)), **fields}
+    return Handoff(HANDOFF_ID, "k" * 32, 1, "d" * 32, requested_at=at(0.45), **fields)
+
+
+def claimed(**fields) -> Handoff:
+    who = {"claimed_at": at(3), "claimed_by": 1001, "claimed_by_name": "Ana"}
+    return handoff(**{**who, **fields})
+
+
+def resolved(**fields) -> Handoff:
+    return claimed(**{"ended_at": at(18), "outcome": "resolved", **fields})
+
+
+def card(of: Handoff, **fields) -> View:
+    return views.handoff_card(Card(talk(), of, fields.pop("lines", lines()), INTENTS, **fields))
+
+
+EVERY_REASON = (
+    Finding(Reason.PERSON_REQUESTED, 0.81, 0.6),
+    Finding(Reason.SENSITIVE_INTENT, 0.72, 0.45, "complaint"),
+    Finding(Reason.ANGRY, 0.88, 0.75),
+    Finding(Reason.MOOD_FALLING, 0.71, 0.6, "+0.25"),
+    UNSURE,
+    Finding(Reason.NOT_UNDERSTOOD, 0.4496, 0.45, ""),
+    Finding(Reason.AMBIGUOUS, 0.03, 0.08, "get_refund / track_refund"),
+    Finding(Reason.CUSTOMER_REPEATS, 2, 2),
+    Finding(Reason.BOT_REPEATS, 2, 2),
+    Finding(Reason.BOT_UNAVAILABLE, 1, 1, "The assistant did not answer: timed out."),
+)
+
+
+def example(**fields) -> Candidate:
+    return replace(
+        Candidate(
+            CANDIDATE_ID, CandidateKind.EXAMPLE, HANDOFF_ID, ("3",), ("where is it <3?",),
+            "track_order", "", "key", NOON, proposed_intent="track_order",
+        ),
+        **fields,
+    )  # fmt: skip
+
+
+def answer(**fields) -> Candidate:
+    made = example(
+        kind=CandidateKind.ANSWER,
+        texts=("can I pay with two gift cards?", "two gift cards at once?"),
+        intent="pay_with_gift_cards",
+        proposed_intent="pay_with_gift_cards",
+        answer="Yes, up to two:\nenter one after the other.",
+    )
+    return replace(made, **fields)
+
+
+JUDGED = {"reviewer": 1003, "reviewer_name": "Rita", "reviewed_at": at(60)}
+
+
+def review(candidate: Candidate, **fields) -> View:
+    shown = learning_views.ReviewCard(candidate, "Ana", NOON, INTENTS, **fields)
+    return learning_views.review_card(shown)
+
+
+def run(**fields) -> LearningRun:
+    return LearningRun("r" * 32, NOON, NOON, **{"mined": 5, "pending_review": 1, **fields})
+
+
+PROMOTED = {
+    "status": RunStatus.PROMOTED,
+    "learned": 2,
+    "figures_before": {"accuracy": 0.912, "oos_recall": 0.8, "train_seconds": 8.04},
+    "figures_after": {"accuracy": 0.925, "oos_recall": 0.81, "train_seconds": 8.5, "new": 1.0},
+    "verdict": "No worse on any figure: swapped in.",
+    "finished_at": at(2.5),
+}
+FIGURES = Statistics(
+    412, 97, 0.7646, (("not_understood", 41), ("angry", 13)), 134.0, 201.0, 8450.0, 61, 0.115, 4
+)
+NOTHING = Statistics(0, 0, None, (), None, None, None, 0, None, 0)
+QUEUE = [
+    views.Waiting("Kim <3", at(-125), "not_understood", 17),
+    views.Waiting("", at(-1), "angry", None),
+]
+
+
+def reasons() -> View:
+    return views.plain("\n".join(views.why(finding) for finding in EVERY_REASON))
+
+
+VIEWS = {
+    "card_waiting": lambda: card(handoff()),
+    "card_claimed": lambda: card(claimed()),
+    "card_nothing_known": lambda: card(
+        handoff(findings=(EVERY_REASON[-1],)), lines=[line(1, Author.CUSTOMER, "hi")]
+    ),
+    "card_resolved": lambda: card(resolved()),
+    "card_truth_told": lambda: card(resolved(truth=Truth.INTENT, truth_intent="get_refund")),
+    "card_needed_told": lambda: card(resolved(needed=False)),
+    "card_all_told": lambda: card(resolved(truth=Truth.NEW_TOPIC, needed=True)),
+    "card_changing": lambda: card(resolved(truth=Truth.NEW_TOPIC, needed=True), changing=True),
+    "card_mined": lambda: card(resolved(truth=Truth.DO_NOT_LEARN, needed=True, mined=True)),
+    "card_first_page": lambda: card(resolved(), page=0),
+    "card_last_page": lambda: card(resolved(), page=9),
+    "card_returned": lambda: card(claimed(ended_at=at(4), outcome="returned")),
+    "card_returned_unclaimed": lambda: card(handoff(ended_at=at(4), outcome="returned")),
+    "reasons": reasons,
+    "relay": lambda: views.relay(lines()[2])[0],
+    "transcript": lambda: views.transcript(lines()),
+    "not_yours": lambda: views.not_sent(NotYours(name="Bo"), talk(), claimed()),
+    "not_claimed": lambda: views.not_sent(NotClaimed(), talk(), handoff()),
+    "not_sent_bot": lambda: views.not_sent(
+        NotClaimed(), replace(talk(), state=State.BOT), resolved()
+    ),
+    "not_sent_closed": lambda: views.not_sent(
+        NotClaimed(), replace(talk(), state=State.CLOSED), resolved()
+    ),
+    "uncertain": lambda: views.uncertain("a line of the customer", "b" * 32),
+    "failed": lambda: views.failed("a line of the customer", "Message is too long", "b" * 32),
+    "queue": lambda: views.queue(QUEUE, NOON, -1001000000001),
+    "queue_empty": lambda: views.queue([], NOON, -1001000000001),
+    "help_agent": lambda: views.help_text(ANA),
+    "help_reviewer": lambda: views.help_text(RITA),
+    "help_lead": lambda: views.help_text(LEA),
+    "whoami": lambda: views.whoami(ANA),
+    "review_count": lambda: views.review_count(3, 1),
+    "stats": lambda: views.stats_caption(FIGURES, 7),
+    "stats_nothing": lambda: views.stats_caption(NOTHING, 1),
+    "review_example": lambda: review(example()),
+    "review_example_page": lambda: review(example(), page=1),
+    "review_answer": lambda: review(answer()),
+    "review_accepted": lambda: review(example(status=CandidateStatus.ACCEPTED, **JUDGED)),
+    "review_relabelled": lambda: review(
+        example(status=CandidateStatus.ACCEPTED, **JUDGED | {"intent": "get_refund"})
+    ),
+    "review_rejected": lambda: review(answer(status=CandidateStatus.REJECTED, **JUDGED)),
+    "review_learned": lambda: review(answer(status=CandidateStatus.LEARNED, **JUDGED)),
+    "review_rolled_back": lambda: review(answer(status=CandidateStatus.ROLLED_BACK, **JUDGED)),
+    "all_judged": lambda: learning_views.all_judged(2),
+    "all_judged_nothing": lambda: learning_views.all_judged(0),
+    "digest_promoted": lambda: learning_views.run_digest(run(**PROMOTED), [example(), answer()]),
+    "digest_refused": lambda: learning_views.run_digest(
+        run(status=RunStatus.REFUSED, verdict="accuracy fell by 2 points")
+    ),
+    "digest_nothing": lambda: learning_views.run_digest(run(status=RunStatus.NOTHING_TO_LEARN)),
+}
+
+
+def written(view: View) -> str:
+    """Return a view as a golden file shows it."""
+    raw = view.text.encode("utf-16-le")
+    parts = [view.text, "--- entities"]
+    for e in view.entities:
+        inside = raw[e.offset * 2 : (e.offset + e.length) * 2].decode("utf-16-le")
+        parts.append(f"{e.type} {e.offset}+{e.length} {inside!r}{' ' + e.url if e.url else ''}")
+    parts.append("--- buttons")
+    parts += [" | ".join(f"[{key.text}] {key.data}" for key in row) for row in view.rows]
+    return "\n".join(parts) + "\n"
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_golden(name: str) -> None:
+    path, now = GOLDEN / f"{name}.txt", written(VIEWS[name]())
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(now, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == now
+
+
+def test_there_is_no_golden_file_without_a_view() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.txt")} == set(VIEWS)
+
+
+def every_view() -> Iterator[View]:
+    for make in VIEWS.values():
+        yield make()
+
+
+def test_every_button_can_be_decoded() -> None:
+    data = [key.data for view in every_view() for row in view.rows for key in row]
+    assert len(data) > 50
+    assert all(decode(one) for one in data)
+
+
+ANY = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
+
+
+@given(
+    ANY,
+    st.lists(st.tuples(st.sampled_from([*Author]), ANY), max_size=9),
+    st.integers(1, 5000),
+)
+def test_a_card_always_fits_and_its_quotes_are_the_texts(name, said, times) -> None:
+    """However long the lines and the name, and whatever they hold."""
+    made = [
+        line(n, author, (text * times)[:5000], feelings=Feelings(0.5), parse=parse(*RANKING))
+        for n, (author, text) in enumerate(said)
+    ]
+    conversation = replace(talk(), customer_name=(name * times)[:255])
+    of = replace(handoff(), requested_at=at(60))
+    for view in (
+        views.handoff_card(Card(conversation, of, made, INTENTS)),
+        views.transcript(made),
+    ):
+        raw = view.text.encode("utf-16-le")
+        assert len(raw) // 2 <= TEXT_UNITS
+        for entity in (e for e in view.entities if e.type == "blockquote"):
+            end = (entity.offset + entity.length) * 2
+            quote = raw[entity.offset * 2 : end].decode("utf-16-le")
+            kept = quote.removesuffix("…")
+            assert any(m.text.strip().startswith(kept) for m in made)
+    assert len(views.topic_name(conversation, made).encode("utf-16-le")) // 2 <= TOPIC_NAME_UNITS
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5000))
+def test_a_relayed_line_is_as_typed(text: str) -> None:
+    sent = [view.text for view in views.relay(line(1, Author.CUSTOMER, text))]
+    assert "".join("".join(sent).split()) == "".join(text.split())
+    assert all(len(part.encode("utf-16-le")) // 2 <= TEXT_UNITS for part in sent)
+
+
+def test_statistics_and_digest_fit_whatever_they_hold() -> None:
+    many = tuple((f"reason_{n}", 10_000 - n) for n in range(200))
+    assert len(views.stats_caption(replace(FIGURES, reasons=many), 7).text) <= CAPTION_UNITS
+    long = [example(texts=("word " * 200,)) for _ in range(300)]
+    assert len(learning_views.run_digest(run(**PROMOTED), long).text) <= TEXT_UNITS
+    crowded = answer(texts=("long " * 900,) * 9, answer="long " * 2000)
+    assert len(review(crowded).text) <= TEXT_UNITS
+
+
+@pytest.mark.parametrize("figures", [FIGURES, NOTHING], ids=["figures", "nothing"])
+def test_the_picture_is_the_same_png_each_time(figures: Statistics) -> None:
+    picture = stats_picture(figures, 7)
+    assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+    assert picture == stats_picture(figures, 7)
