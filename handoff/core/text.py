@@ -38,4 +38,8 @@ def plain_for_assistant(text: str) -> str:
     (`YAMLStoryReader.unpack_regex_message`), which would let a customer trigger any intent or
     restart the conversation.
     """
-    return text.strip().lstrip("/ \t\r\n") or "?"
+    plain = text.strip()
+    while plain.startswith("/"):
+        # Rasa strips every kind of white space, so a no-break space must not shield a slash.
+        plain = plain.lstrip("/").strip()
+    return plain or "?"
