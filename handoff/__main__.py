@@ -36,7 +36,7 @@ def _say(text: str) -> None:
 @app.command()
 def up() -> None:
     """Start everything on this machine, training a model first when something changed."""
-    from handoff.bootstrap import run_everything
+    from handoff.bootstrap.processes import run_everything
     from handoff.settings import load_settings
 
     _run(run_everything(load_settings(), _say))
@@ -45,7 +45,7 @@ def up() -> None:
 @app.command()
 def serve() -> None:
     """Start the gateway alone: channels, encoder, console, scheduler."""
-    from handoff.bootstrap import serve_gateway
+    from handoff.bootstrap.gateway import serve_gateway
     from handoff.settings import load_settings
 
     _run(serve_gateway(load_settings()))
@@ -66,16 +66,17 @@ def train(
     force: Annotated[bool, typer.Option(help="Train although nothing has changed.")] = False,
 ) -> None:
     """Train the assistant on the training data and take the model into use."""
-    from handoff.bootstrap import prepare_model
+    from handoff.bootstrap.jobs import prepare_model
     from handoff.settings import load_settings
 
-    _say(str(_run(prepare_model(load_settings(), _say, force))))
+    release = _run(prepare_model(load_settings(), _say, force))
+    _say(f"In use: {release.model_path}")
 
 
 @app.command()
 def learn() -> None:
     """Do now what happens every night: candidates from resolved conversations, a better model."""
-    from handoff.bootstrap import learn_now
+    from handoff.bootstrap.jobs import learn_now
     from handoff.settings import load_settings
 
     _say(_run(learn_now(load_settings(), _say)))
@@ -84,7 +85,7 @@ def learn() -> None:
 @app.command()
 def rollback() -> None:
     """Go back to the model and training files of the release before."""
-    from handoff.bootstrap import roll_back_now
+    from handoff.bootstrap.jobs import roll_back_now
     from handoff.settings import load_settings
 
     _say(_run(roll_back_now(load_settings())))
@@ -115,7 +116,7 @@ def eval_intents(
     as_json: AsJson = False,
 ) -> None:
     """Train and measure the shipped Rasa pipeline on a data set."""
-    from handoff.bootstrap import measure_intents
+    from handoff.bootstrap.jobs import measure_intents
     from handoff.evals.tables import intents_table
     from handoff.settings import load_settings
 
@@ -130,7 +131,7 @@ def eval_sentiment(
     as_json: AsJson = False,
 ) -> None:
     """Measure the sentiment model on labelled messages."""
-    from handoff.bootstrap import measure_sentiment
+    from handoff.bootstrap.jobs import measure_sentiment
     from handoff.evals.tables import sentiment_table
     from handoff.settings import load_settings
 
@@ -143,7 +144,7 @@ def eval_requests(
     as_json: AsJson = False,
 ) -> None:
     """Measure how well requests for a person are recognised."""
-    from handoff.bootstrap import measure_requests
+    from handoff.bootstrap.jobs import measure_requests
     from handoff.evals.tables import requests_table
     from handoff.settings import load_settings
 

@@ -200,9 +200,10 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.var / 'handoff.db'}"
 
     @property
-    def encoder_url(self) -> str:
-        """Return where Rasa finds the shared encoder."""
-        return f"http://127.0.0.1:{self.port}"
+    def local_url(self) -> str:
+        """Return where processes of this machine find the gateway and its encoder."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "localhost") else self.host
+        return f"http://{host}:{self.port}"
 
     @cached_property
     def staff(self) -> dict[int, Person]:

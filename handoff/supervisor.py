@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -31,13 +31,17 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Part:
-    """One process: its name, command line, what is added to the environment, and its health URL."""
+    """One process: its name, command line, what is added to the environment, and its health URL.
+
+    `last_words` gives the end of the command line anew at each start (the model in use, say).
+    """
 
     name: str
     command: Sequence[str]
     health: str
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
+    last_words: Callable[[], Awaitable[Sequence[str]]] | None = None
 
 
 class PartFailed(Exception):
@@ -79,9 +83,11 @@ class Supervisor:
         self._stopping.set()
 
     async def _start(self, part: Part) -> None:
+        last = await part.last_words() if part.last_words else ()
         with self._log(part) as log:
             self._running[part.name] = await asyncio.create_subprocess_exec(
                 *part.command,
+                *last,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -76,7 +76,7 @@ class SentenceEncoder:
         self._digest = digest_of(path)
         self._model.encode(["warm up"], show_progress_bar=False)
 
-    async def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+    async def encode(self, texts: Sequence[str]) -> list[Any]:
         """Return one unit vector (float32) a text, in order."""
         if self._model is None:
             raise EncoderUnavailable(why="it is not loaded")

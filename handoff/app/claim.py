@@ -15,7 +15,7 @@ class Claim(ConsoleUseCase):
     """Give a waiting conversation to `person`, and tell the customer who has joined."""
 
     async def __call__(self, conversation_id: str, person: Person) -> None:
-        """Raise `AlreadyClaimed` (naming who) or `IllegalTransition`; claiming twice is harmless."""
+        """Raise `AlreadyClaimed` or `IllegalTransition`; claiming twice is harmless."""
         require(person, Role.AGENT)
         await retry_stale(lambda: self._claim(conversation_id, person))
         self.done(conversation_id)

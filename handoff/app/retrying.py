@@ -9,7 +9,8 @@ from handoff.core.errors import StaleVersion
 
 T = TypeVar("T")
 
-TRIES = 5
+TRIES = 50
+"""More than any burst one customer can send at once; each loser of a race tries again."""
 
 
 async def retry_stale(attempt: Callable[[], Awaitable[T]]) -> T:

@@ -1,0 +1,212 @@
+"""What the commands do beside the running desk: train, learn, roll back, measure."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from handoff.adapters.clock import WallClock
+from handoff.adapters.encoder import SentenceEncoder, digest_of, packaged_model
+from handoff.adapters.feelings import FeelingsModel, load_feelings
+from handoff.adapters.rasa import RasaAssistant
+from handoff.adapters.redaction import PresidioRedactor
+from handoff.bootstrap.parts import encoder_service, log_to_stderr, open_assistant, open_store
+from handoff.core.errors import AssistantUnavailable, NotFound
+from handoff.core.model import Release, new_id
+from handoff.core.policy import Desk
+from handoff.evals.intents import evaluate_intents
+from handoff.evals.sentiment import evaluate_requests, evaluate_sentiment
+from handoff.learning.gate import read_assistant
+from handoff.learning.mine import Mine
+from handoff.learning.nightly import Learn
+from handoff.learning.rasa_server import RasaServer
+from handoff.learning.rollback import Rollback, heal, register_initial
+from handoff.learning.trainer import Trainer
+from handoff.learning.training_files import read_known
+from handoff.learning.workspace import fingerprint
+from handoff.ports import Assistant
+from handoff.settings import Settings
+
+Say = Callable[[str], None]
+
+FINGERPRINT = "fingerprint"
+"""File beside a model that says what it was trained from."""
+
+
+def releases_folder(settings: Settings) -> Path:
+    """Return the folder with a folder for each release."""
+    return settings.var.absolute() / "releases"
+
+
+def learned_folder(settings: Settings) -> Path:
+    """Return the folder of the learned training files in use."""
+    return settings.training_data.absolute() / "learned"
+
+
+def trainer_for(settings: Settings, encoder_url: str) -> Trainer:
+    """Return a trainer that finds the encoder at `encoder_url`."""
+    return Trainer(
+        settings.bot.absolute(),
+        settings.training_data.absolute(),
+        settings.rasa_venv.absolute(),
+        encoder_url,
+        settings.internal_token.get_secret_value(),
+    )
+
+
+def fingerprint_of(settings: Settings, learned: Path) -> str:
+    """Return the digest of all that a model trained now would depend on."""
+    encoder = digest_of(settings.encoder or str(packaged_model()))
+    requirements = settings.bot / "requirements.txt"
+    return fingerprint(settings.bot, settings.training_data, learned, encoder, requirements)
+
+
+async def train_release(settings: Settings, learned: Path, out: Path, say: Say) -> Path:
+    """Train a model on the shipped data and `learned`, and note what it was made from."""
+    async with encoder_service(settings) as url:
+        model = await trainer_for(settings, url).train(learned, out, progress=say)
+    (model.parent / FINGERPRINT).write_text(fingerprint_of(settings, learned))
+    return model
+
+
+async def prepare_model(settings: Settings, say: Say, force: bool = False) -> Release:
+    """Train and take into use a new model, unless the one in use is of exactly this data."""
+    learned = learned_folder(settings)
+    async with open_store(settings) as store:
+        with contextlib.suppress(AssistantUnavailable):
+            current = await heal(store, learned)
+            if current and not force and _is_fresh(settings, current, learned):
+                return current
+        say("→ Training the assistant, about half a minute")
+        began = time.monotonic()
+        folder = releases_folder(settings) / f"base-{new_id()[:12]}"
+        model = folder / f"{folder.name}.tar.gz"
+        await train_release(settings, learned, model, lambda line: None)
+        release = await register_initial(store, WallClock(), model, folder / "learned")
+        say(f"  trained in {time.monotonic() - began:.0f} s")
+        async with open_assistant(settings) as assistant:
+            with contextlib.suppress(AssistantUnavailable):
+                await heal(store, learned, assistant)
+    return release
+
+
+def _is_fresh(settings: Settings, release: Release, learned: Path) -> bool:
+    note = Path(release.model_path).parent / FINGERPRINT
+    return note.is_file() and note.read_text() == fingerprint_of(settings, learned)
+
+
+async def current_model(settings: Settings) -> Path:
+    """Return the model file of the release in use."""
+    async with open_store(settings) as store, store() as work:
+        release = await work.releases.current()
+    if release is None:
+        raise NotFound(what="trained model; run", id="handoff train")
+    return Path(release.model_path)
+
+
+@asynccontextmanager
+async def serve_beside(settings: Settings, encoder_url: str, model: Path) -> AsyncIterator[Any]:
+    """Serve a model on a Rasa server of its own and yield the assistant that talks to it."""
+    token = settings.internal_token.get_secret_value()
+    bot, venv = settings.bot.absolute(), settings.rasa_venv.absolute()
+    async with (
+        RasaServer(model, bot, venv, encoder_url, token) as server,
+        RasaAssistant(server.url, server.token) as assistant,
+    ):
+        yield assistant
+
+
+async def learn_now(settings: Settings, say: Say) -> str:
+    """Run the learning job; return its verdict."""
+    log_to_stderr(settings)
+    persons, humans = settings.intents_for_people
+    golden, limits = settings.training_data / "golden", settings.policy_limits()
+
+    async def read(assistant: Assistant) -> Any:
+        return await read_assistant(assistant, golden, limits)
+
+    async def train(learned: Path, out: Path) -> Path:
+        return await train_release(settings, learned, out, lambda line: None)
+
+    async with (
+        open_store(settings) as store,
+        open_assistant(settings) as live,
+        encoder_service(settings) as url,
+    ):
+        clock = WallClock()
+        learn = Learn(
+            store=store,
+            clock=clock,
+            mine=Mine(
+                store,
+                clock,
+                PresidioRedactor("my"),
+                PresidioRedactor("your"),
+                partial(read_known, settings.training_data),
+                persons,
+            ),
+            train=train,
+            serve=partial(serve_beside, settings, url),
+            read=read,
+            assistant=live,
+            releases=releases_folder(settings),
+            learned=learned_folder(settings),
+            limits=limits,
+            desk=Desk(person_intents=persons, human_intents=humans),
+            on_step=lambda step: say(f"→ {step}"),
+        )
+        run = await learn()
+    return f"{run.status.value}: {run.verdict}"
+
+
+async def roll_back_now(settings: Settings) -> str:
+    """Go back to the release before; return what was done."""
+    log_to_stderr(settings)
+    async with open_store(settings) as store, open_assistant(settings) as live:
+        return (await Rollback(store, WallClock(), learned_folder(settings), live)()).sentence
+
+
+async def measure_intents(
+    settings: Settings, train: Path, valid: Path | None, test: Path, oos: Sequence[str], say: Say
+) -> dict[str, Any]:
+    """Train and measure the shipped pipeline on somebody's data."""
+    encoder = SentenceEncoder(settings.encoder)
+    async with encoder_service(settings, encoder) as url:
+        return await evaluate_intents(
+            train,
+            valid,
+            test,
+            oos,
+            trainer=trainer_for(settings, url),
+            serve=partial(serve_beside, settings, url),
+            encoder=encoder,
+            progress=say,
+        )
+
+
+@asynccontextmanager
+async def feelings_model(settings: Settings) -> AsyncIterator[FeelingsModel]:
+    """Load encoder and feelings for a measurement."""
+    encoder = SentenceEncoder(settings.encoder)
+    await encoder.load()
+    try:
+        yield await load_feelings(encoder, settings.training_data, settings.var / "models")
+    finally:
+        encoder.close()
+
+
+async def measure_sentiment(settings: Settings, data: Path) -> dict[str, Any]:
+    """Measure the sentiment model on a file."""
+    async with feelings_model(settings) as feelings:
+        return await evaluate_sentiment(data, feelings)
+
+
+async def measure_requests(settings: Settings, data: Path) -> dict[str, Any]:
+    """Measure the recognition of requests for a person on a file."""
+    async with feelings_model(settings) as feelings:
+        return await evaluate_requests(data, feelings, settings.policy_limits())

@@ -1,0 +1,210 @@
+"""One customer, one agent, one night: the whole loop on real processes, over HTTP only.
+
+The parts are Rasa, the action server, the gateway with python-telegram-bot, and the Bot API
+simulator, all started by `handoff up`. The steps are those of the tour in README.md.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.desk import ANA, BO, LEA, RITA, SAM, Desk, running_desk, until
+from tests.environment import require_rasa
+
+pytestmark = [pytest.mark.rasa, pytest.mark.timeout(1500)]
+
+QUESTION = "can I pay with two gift cards at once?"
+AGAIN = "is it possible to use 2 gift cards for one purchase"
+ANSWER = "Yes, you can combine up to two gift cards in one order: enter them one after the other."
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    require_rasa()
+    with running_desk(tmp_path_factory.mktemp("desk")) as running:
+        yield running
+
+
+def press_together(desk: Desk, card: dict, button: str, *people: int) -> dict[int, dict]:
+    """Let several people press one button at the same moment; return what each was told."""
+    gate, told = threading.Barrier(len(people)), {}
+
+    def press(number: int) -> None:
+        person = desk.person(number)
+        gate.wait()
+        told[number] = person.press(card, button)
+
+    threads = [threading.Thread(target=press, args=(number,)) for number in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return told
+
+
+def test_one_customer_one_agent_one_night(desk: Desk) -> None:
+    ana, rita, lea = desk.person(ANA), desk.person(RITA), desk.person(LEA)
+
+    # 1. The bot answers from the order store.
+    customer = desk.customer()
+    assert "10042" in customer.asks("where is my order 10042?")
+    assert customer.owner()["state"] == "bot"
+
+    # 2. It does not know about gift cards: a topic opens with a card that says why.
+    customer.write(QUESTION)
+    customer.reads("system", contains="colleague")
+    topic = ana.topic("gift cards")
+    card = ana.sees(topic, "Waiting for a person")
+    for shown in ("Why a person", "The bot was unsure", "%", "What the bot understood", "Mood"):
+        assert shown in card["text"], card["text"]
+    assert QUESTION in card["text"] and "where is my order 10042?" in card["text"]
+
+    # 3. Two agents claim at once: one gets it, the other is told who did.
+    told = press_together(desk, card, "Claim", ANA, BO)
+    customer.reads("system", contains="has joined")
+    winner = ANA if customer.owner()["person"] == "Ana" else BO
+    loser = BO if winner == ANA else ANA
+    names = {ANA: "Ana", BO: "Bo"}
+    assert customer.owner()["person"] == names[winner]
+    assert names[winner] in told[loser]["text"] and told[loser]["show_alert"]
+    agent, other = desk.person(winner), desk.person(loser)
+    agent.sees(topic, f"With {names[winner]}")
+
+    # From here the bot is silent, whatever is asked.
+    before = len(customer.lines())
+    customer.write("where is my order 10042?")
+    agent.sees(topic, "where is my order 10042?")
+    assert [line["author"] for line in customer.lines()[before:]] == ["customer"]
+
+    # 4. Both write, in order; customer text is never markup; a note stays inside.
+    for number in range(3):
+        customer.write(f"line {number} <3 _*[a](b) /start\nsecond line")
+    agent.sees(topic, "line 2 <3 _*[a](b) /start\nsecond line")
+    texts = [m["text"] for m in agent.messages(topic)]
+    lines = [text for text in texts if text.startswith("line ") or "\nline " in text]
+    assert [text[text.index("line ") :][:6] for text in lines] == ["line 0", "line 1", "line 2"]
+    other.write(topic, "I am not the owner of this")
+    agent.write(topic, "/note the customer is a regular")
+    agent.write(topic, ANSWER)
+    agent.write(topic, "Anything else?")
+    assert customer.reads("agent") == ANSWER
+    assert customer.reads("agent") == "Anything else?"
+    said = " ".join(line["text"] for line in customer.lines())
+    assert "regular" not in said and "not the owner" not in said
+
+    # A stranger gets no data and no say.
+    stranger = desk.person(SAM).press(agent.sees(topic, f"With {names[winner]}"), "Resolve")
+    assert stranger["text"] and "gift" not in stranger["text"]
+    assert customer.owner()["state"] == "agent"
+
+    # Resolve, and one tap of truth each.
+    agent.press(agent.sees(topic, f"With {names[winner]}"), "Resolve")
+    customer.reads("system", contains="closed")
+    agent.press(agent.sees(topic, "Resolved by"), "New topic")
+    agent.press(agent.sees(topic, "a new topic"), "Handoff was needed")
+    agent.sees(topic, "needed?  yes")
+
+    # 5. Learning: a candidate for review, then a better model.
+    desk.run("learn")
+    review = rita.topic("review")
+    candidate = rita.sees(review, "A new answer to learn?")
+    assert QUESTION in candidate["text"] and ANSWER in candidate["text"]
+    told_once = rita.press(candidate, "Accept")
+    rita.sees(review, "Accepted")
+    told_twice = desk.person(ANA).press(candidate, "Accept")
+    assert told_twice["text"] and told_twice != told_once
+    current = httpx.get(f"{desk.url}/readyz").json()
+    desk.run("learn")
+    digest = lea.topic("digest")
+    news = lea.sees(digest, "→")
+    assert "Passed" in news["text"], news["text"]
+    assert httpx.get(f"{desk.url}/readyz").json() != current
+    learned = desk.training_data / "learned"
+    assert "gift cards" in (learned / "nlu.yml").read_text()
+    assert "Rita" in (learned / "provenance.jsonl").read_text()
+    # Run again, it adds nothing twice.
+    stock = {path.name: path.read_bytes() for path in learned.iterdir()}
+    desk.run("learn")
+    assert {path.name: path.read_bytes() for path in learned.iterdir()} == stock
+
+    # 6. Asked again in other words, the bot gives the agent's answer; rollback takes it back.
+    second = desk.customer()
+    assert second.asks(AGAIN) == ANSWER
+    desk.run("rollback")
+    assert not (learned / "nlu.yml").exists() or "gift" not in (learned / "nlu.yml").read_text()
+    third = desk.customer()
+    assert "colleague" in third.asks(AGAIN)
+
+    # 7. The figures, as text and picture, for leads only.
+    lea.write(topic, "/stats")
+    stats = until(
+        lambda: [m for m in lea.messages(topic) if m["photo"]], "a picture of the figures"
+    )
+    assert "not understood" in stats[-1]["text"].casefold(), stats[-1]["text"]
+    picture = httpx.get(desk.sim_url + stats[-1]["photo"]).content
+    assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+
+
+def test_a_dead_assistant_hands_over(desk: Desk) -> None:
+    """Rasa is killed: the customer is told, a person is asked, and Rasa is started again."""
+    customer = desk.customer()
+    customer.asks("hello")
+    desk.kill("rasa")
+    customer.write("what delivery options do you have?")
+    customer.reads("system", contains="colleague")
+    topic = desk.person(ANA).topic("delivery options")
+    desk.person(ANA).sees(topic, "The bot was unavailable")
+    until(lambda: "rasa ended" in desk.output(), "the supervisor notices")
+    until(
+        lambda: httpx.get(f"{desk.url}/readyz", timeout=10).status_code == 200,
+        "Rasa answers again",
+        120,
+    )
+
+
+def test_angry_and_asking_customers_get_a_person(desk: Desk) -> None:
+    angry = desk.customer()
+    angry.write("this is the third time I ask, you useless piece of junk!!! I am furious")
+    angry.reads("system", contains="colleague")
+    topic = desk.person(ANA).topic("third time")
+    desk.person(ANA).sees(topic, "sounds angry")
+    asking = desk.customer()
+    asking.write("let me talk to a human please")
+    asking.reads("system", contains="colleague")
+    topic = desk.person(ANA).topic("talk to a human")
+    desk.person(ANA).sees(topic, "asked for a person")
+
+
+def test_nothing_secret_is_logged(desk: Desk) -> None:
+    """Neither the bot token nor a chat session stands in anything the desk printed."""
+    customer = desk.customer()
+    customer.asks("hello there")
+    text = desk.output() + "".join(
+        path.read_text(errors="replace") for path in (desk.folder / "var" / "logs").iterdir()
+    )
+    assert "SIMULATED-BOT-TOKEN" not in text
+    assert customer.session not in text
+
+
+def test_stopping_leaves_no_process(desk: Desk) -> None:
+    """Ctrl-C ends every process; started again the desk is ready soon and trains nothing."""
+    began = desk.children()
+    assert len(began) >= 4
+    desk.stop()
+    assert not [number for number in began if alive(number)]
+    seconds = desk.start()
+    assert "training" not in desk.output_since_start().casefold()
+    print(f"ready again after {seconds:.1f} s")
+
+
+def alive(number: int) -> bool:
+    """Say whether a process exists and is not just waiting to be reaped."""
+    try:
+        return b") Z " not in Path(f"/proc/{number}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
