@@ -20,7 +20,7 @@ from agent_console.presses import Presses
 from agent_console.router import Command, read
 from handoff.app.claim import Claim
 from handoff.app.give_up import Release, ReturnToBot
-from handoff.app.lines import FIRST, LAST, owe
+from handoff.app.lines import FIRST, LAST, NEXT, owe
 from handoff.app.ownership import load, require
 from handoff.app.resolve import Reopen, Resolve
 from handoff.app.say import Note, Say
@@ -114,7 +114,7 @@ class Handlers:
     # --- answers -----------------------------------------------------------------------------
 
     async def answer(
-        self, told: Told, view: views.View, priority: int = FIRST, key: str = ""
+        self, told: Told, view: views.View, priority: int = NEXT, key: str = ""
     ) -> None:
         """Owe an answer to a message, once an update."""
         await self._owe_reply(
@@ -185,22 +185,22 @@ class Handlers:
         except (NotYours, NotClaimed) as error:
             async with self.deps.store() as work:
                 conversation, handoff = await load(work, conversation_id)
-            await self.answer(told, views.not_sent(error, conversation, handoff))
+            await self.answer(told, views.not_sent(error, conversation, handoff), FIRST)
         except DeskError as error:
-            await self.answer(told, views.plain(f"⚠️ Not sent to the customer. {error}"))
+            await self.answer(told, views.plain(f"⚠️ Not sent to the customer. {error}"), FIRST)
 
     async def _edited(self, told: Told) -> None:
         message = told.message
         if told.conversation_id and message.text and not message.text.startswith("/"):
             key = f"edited:{message.chat.id}:{message.message_id}"
-            await self.answer(told, views.plain(views.EDITED), key=key)
+            await self.answer(told, views.plain(views.EDITED), FIRST, key)
 
     async def _not_text(self, told: Told) -> None:
         """A picture, a sticker, a file…; or something that happened to the topic itself."""
         if told.message.forum_topic_closed or told.message.forum_topic_reopened:
             await self._note_topic_state(told)
         elif told.conversation_id and not _is_service(told.message):
-            await self.answer(told, views.plain(views.ONLY_TEXT))
+            await self.answer(told, views.plain(views.ONLY_TEXT), FIRST)
 
     async def _note_topic_state(self, told: Told) -> None:
         if not told.topic:
@@ -223,7 +223,7 @@ class Handlers:
         try:
             await action(told, command.rest)
         except DeskError as error:
-            await self.answer(told, views.plain(f"⚠️ {error}"))
+            await self.answer(told, views.plain(f"⚠️ {error}"), FIRST)
 
     def _step(self, use_case: Callable[[str, Person], Awaitable[None]], done: str) -> Action:
         """Return the command that takes one step in the conversation of its topic."""

@@ -35,6 +35,12 @@ from handoff.core.model import (
 log = logging.getLogger(__name__)
 
 
+LOOKS_BACK = frozenset(
+    {Do.TRUTH, Do.NEW_TOPIC, Do.DO_NOT_LEARN, Do.NEEDED, Do.NOT_NEEDED, Do.PICK, Do.CHANGE}
+)
+"""Buttons about what was, not about who has the conversation now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Press:
     """A decoded press: the button, who pressed it, under which update."""
@@ -113,7 +119,8 @@ class Presses:
     async def _handoff(self, press: Press) -> Handoff:
         """Return the handoff a button belongs to; `Stale` when it is not of its stage any more.
 
-        A claim that came second is left to the use case, which names who was first.
+        A claim that came second is left to the use case, which names who was first. The truth
+        about a handoff may be told although the customer has come back since.
         """
         async with self.deps.store() as work:
             try:
@@ -121,9 +128,11 @@ class Presses:
             except NotFound:
                 raise BadCallback("unknown") from None
             latest = await work.handoffs.latest(handoff.conversation_id)
-        second_claim = press.button.do is Do.CLAIM and handoff.ended_at is None
+        do = press.button.do
+        second_claim = do is Do.CLAIM and handoff.ended_at is None
         of_stage = views.stage(handoff) == press.button.version or second_claim
-        if not of_stage or (latest is not None and latest.id != handoff.id):
+        is_latest = latest is None or latest.id == handoff.id
+        if not of_stage or not (is_latest or do in LOOKS_BACK):
             await self._owe_card(press, handoff)
             raise Stale
         return handoff
@@ -209,21 +218,23 @@ class Presses:
             await judge()
         except AlreadyReviewed:
             # Also after a crash in between: the notice may still be owed.
-            await self._owe_all_judged(press.button.id)
+            await self._owe_all_judged()
             raise
-        await self._owe_all_judged(press.button.id)
+        await self._owe_all_judged()
         return "Recorded."
 
-    async def _owe_all_judged(self, candidate_id: str) -> None:
+    async def _owe_all_judged(self) -> None:
+        """Owe the notice that nothing is left to judge, once for each last judgement."""
         async with self.deps.store() as work:
             if await work.candidates.with_status(CandidateStatus.PENDING):
                 return
-            candidate = await work.candidates.get(candidate_id)
             accepted = await work.candidates.with_status(CandidateStatus.ACCEPTED)
-        if candidate.status in (CandidateStatus.LEARNED, CandidateStatus.ROLLED_BACK):
-            return
-        payload = view_payload(all_judged(len(accepted)))
-        await self._owe(OutboxKind.NOTICE, payload, f"notice:judged:{candidate_id}", REVIEW)
+            rejected = await work.candidates.with_status(CandidateStatus.REJECTED)
+        moments = {c.reviewed_at: c.id for c in (*accepted, *rejected) if c.reviewed_at}
+        if moments:
+            payload = view_payload(all_judged(len(accepted)))
+            key = f"notice:judged:{moments[max(moments)]}"
+            await self._owe(OutboxKind.NOTICE, payload, key, REVIEW)
 
     async def _pick_label(self, press: Press) -> str:
         require(press.person, Role.REVIEWER)

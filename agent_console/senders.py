@@ -40,6 +40,7 @@ from handoff.core.model import (
     OutboxItem,
     OutboxKind,
     OutboxStatus,
+    State,
     Topic,
 )
 from handoff.ports import Work
@@ -51,6 +52,9 @@ TOPIC_NAMES = {REVIEW: "Review", DIGEST: "Learning digest"}
 
 RESTORE = "restore"
 """Payload field: what must be shown again, in a topic made anew, before the item itself."""
+
+REMINDER = "notice:waiting:"
+"""Beginning of the dedupe keys of the sweep's reminders that a customer still waits."""
 
 ANEW = "anew"
 """Payload field: the message to edit was gone, so that another one is being sent."""
@@ -172,8 +176,12 @@ class Senders:
             return TOPIC_NAMES.get(key, key)
         async with self.deps.store() as work:
             conversation = await work.conversations.get(conversation_id)
-            lines = await work.messages.of_episode(conversation_id, conversation.episode)
-        return topic_name(conversation, lines)
+            handoff = await work.handoffs.latest(conversation_id)
+            episode = handoff.episode if handoff else conversation.episode
+            lines = await work.messages.of_episode(conversation_id, episode)
+        # Named by what led to the handoff, however much was written before the topic was made.
+        led = [m for m in lines if handoff is None or m.created_at <= handoff.requested_at]
+        return topic_name(conversation, led)
 
     async def recreate(self, item: OutboxItem) -> None:
         """Make the item's topic anew, and note what must be shown in it again before the item."""
@@ -222,6 +230,12 @@ class Senders:
         async with self.deps.store() as work:
             handoff = await work.handoffs.latest(conversation_id) if conversation_id else None
         return handoff is not None and handoff.ended_at is None
+
+    async def _waits(self, item: OutboxItem) -> bool:
+        """Say whether the conversation still waits for a person."""
+        async with self.deps.store() as work:
+            conversation = await work.conversations.get(conversation_of(item.topic) or "")
+        return conversation.state is State.WAITING
 
     async def _restore(self, item: OutboxItem) -> None:
         """Show in a topic made anew what the old one held."""
@@ -333,6 +347,10 @@ class Senders:
             del self._shown[next(iter(self._shown))]
 
     async def _notice(self, item: OutboxItem) -> None:
+        if item.dedupe_key.startswith(REMINDER) and not await self._waits(item):
+            # Somebody has taken it since the reminder was owed.
+            await self.settle(item, None)
+            return
         thread = await self._thread(item)
         sent = await self.calls.send(self.deps.group_id, thread, payload_view(item.payload))
         await self.settle(item, sent)

@@ -6,7 +6,9 @@ import asyncio
 import base64
 from typing import Any
 
+from agent_console import views
 from agent_console.picture import stats_picture
+from handoff.app.lines import owe_notice
 from handoff.core.model import Author, State, Truth
 from tests.console.desk import GROUP, SAM, Desk, until
 from tests.console.test_views import NOTHING
@@ -188,11 +190,50 @@ async def test_a_second_handoff_reopens_the_topic_with_a_card_of_its_own(desk: D
     second = await desk.sees(topic, "Waiting for a person")
     assert second["message_id"] != card["message_id"]
     assert not await closed(desk, topic)
-    # The buttons of the first card say that they are out of date, and change nothing.
+    # The truth about the first one may still be corrected; the second is left alone.
     first = next(m for m in await desk.messages(topic) if m["message_id"] == card["message_id"])
-    stale = await desk.press(ANA.id, first, "Change")
-    assert stale["show_alert"] and "out of date" in stale["text"]
+    await desk.press(ANA.id, first, "Change")
+    first = await until(lambda: with_button(desk, topic, "Don't learn"), "the choices again")
+    await desk.press(ANA.id, first, "Don't learn")
+    await desk.sees(topic, "nothing to learn from")
+    await desk.settled()
+    assert not await closed(desk, topic)
     assert (await desk.conversation(conversation)).state is State.WAITING
+
+
+async def test_a_button_of_an_older_state_is_refused_and_changes_nothing(desk: Desk) -> None:
+    conversation, topic, card = await claimed(desk)
+    await desk.kill()
+    waiting = [
+        asyncio.create_task(desk.press(ANA.id, card, button)) for button in ("Release", "Resolve")
+    ]
+
+    async def pressed() -> bool:
+        return len(await desk.get("updates")) == 2
+
+    await until(pressed, "both are pressed")
+    await desk.start()
+    first, second = await asyncio.gather(*waiting)
+    told = {first["text"], second["text"]}
+    assert views.STALE in told and len(told) == 2
+    assert sorted((first["show_alert"], second["show_alert"])) == [False, True]
+    state = (await desk.conversation(conversation)).state
+    assert state in (State.WAITING, State.CLOSED)
+    await desk.sees(topic, "Waiting for" if state is State.WAITING else "Resolved by")
+
+
+async def test_a_reminder_that_comes_too_late_is_not_shown(idle: Desk) -> None:
+    conversation = await idle.asks_unknown()
+    async with idle.store() as work:
+        for key, text in (("waiting:x:1", "⏰ late"), ("other", "shown")):
+            await owe_notice(work, conversation, text, key, idle.clock.now())
+        await work.commit()
+    await idle.claim(conversation, ANA)
+    await idle.start()
+    topic = await idle.topic("purple elephants")
+    await idle.sees(topic, "shown")
+    await idle.settled()
+    assert not [m for m in await idle.messages(topic) if "late" in m["text"]]
 
 
 async def test_strangers_get_a_refusal_and_no_data(desk: Desk) -> None:
