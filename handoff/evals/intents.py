@@ -6,8 +6,8 @@ import asyncio
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,7 +75,7 @@ async def evaluate_intents(
         oos_labels: labels that mean out of scope.
         trainer: trains the shipped pipeline.
         serve: serves the trained model.
-        encoder: where given, its cache is warmed while the server starts.
+        encoder: where given, its cache is warmed in batches while Rasa starts.
         progress: called with a sentence now and then.
 
     Returns:
@@ -98,7 +98,9 @@ async def evaluate_intents(
     with tempfile.TemporaryDirectory(prefix="handoff-eval-") as folder:
         started = time.perf_counter()
         examples = examples_by_intent(sets["train"], names)
-        model = await trainer.train_nlu(examples, Path(folder) / "model.tar.gz", progress)
+        learned = [neutralise(text) for texts in examples.values() for text in texts]
+        async with _warming(encoder, learned):
+            model = await trainer.train_nlu(examples, Path(folder) / "model.tar.gz", progress)
         train_seconds = time.perf_counter() - started
         texts = [plain_for_assistant(m.text) for m in (*sets["valid"], *sets["test"])]
         started = time.perf_counter()
@@ -151,15 +153,21 @@ async def _understand(
     encoder: Encoder | None,
     progress: Progress,
 ) -> list[IntentScore]:
-    """Warm the encoder's cache while the server starts, then have every text understood."""
-    warming = asyncio.create_task(_warm(encoder, texts))
+    """Have every text understood, encoded in batches while the server starts."""
+    async with _warming(encoder, texts) as warmed, server as assistant:
+        await warmed
+        return await best_intents(assistant, texts, progress)
+
+
+@asynccontextmanager
+async def _warming(encoder: Encoder | None, texts: Sequence[str]) -> AsyncIterator[Awaitable[None]]:
+    """Fill the encoder's cache in the background for as long as the block lasts, at most."""
+    task = asyncio.create_task(_warm(encoder, texts))
     try:
-        async with server as assistant:
-            await warming
-            return await best_intents(assistant, texts, progress)
+        yield task
     finally:
-        warming.cancel()
-        await asyncio.gather(warming, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _warm(encoder: Encoder | None, texts: Sequence[str]) -> None:

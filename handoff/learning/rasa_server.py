@@ -54,7 +54,7 @@ class RasaServer:
     ) -> None:
         self._model = model.resolve()
         self._bot = bot.resolve()
-        self._venv = rasa_venv
+        self._venv = rasa_venv.absolute()
         self._encoder = (encoder_url, internal_token)
         self._actions = action_endpoint_url
         self._stack = contextlib.AsyncExitStack()

@@ -39,7 +39,7 @@ class Trainer:
     ) -> None:
         self._bot = bot
         self._training_data = training_data
-        self._venv = rasa_venv
+        self._venv = rasa_venv.absolute()
         self._encoder_url = encoder_url
         self._token = internal_token
 

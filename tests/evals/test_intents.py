@@ -12,6 +12,7 @@ import pytest
 
 from handoff.adapters.rasa import RasaAssistant
 from handoff.core.errors import AssistantUnavailable, BadData, EncoderUnavailable, TrainingFailed
+from handoff.core.learning import neutralise
 from handoff.core.model import BotLine, IntentScore, Parse
 from handoff.evals.intents import Progress, evaluate_intents, examples_by_intent, rasa_names
 from handoff.evals.labelled import Labelled
@@ -193,6 +194,23 @@ async def test_nothing_left_to_train_on_is_refused(data: dict[str, Path]) -> Non
 class DeadEncoder(HashingEncoder):
     async def encode(self, texts: Sequence[str]) -> Any:
         raise EncoderUnavailable(why="it is not loaded")
+
+
+class CountingEncoder(HashingEncoder):
+    def __init__(self) -> None:
+        self.encoded: list[str] = []
+
+    async def encode(self, texts: Sequence[str]) -> list[Any]:
+        self.encoded += texts
+        return await super().encode(texts)
+
+
+async def test_what_is_trained_and_asked_is_encoded_ahead(data: dict[str, Path]) -> None:
+    encoder = CountingEncoder()
+    script = Script(TABLE)
+    await run(script, data, ["oos", "far"], encoder=encoder)
+    learned = {neutralise(text) for texts in script.examples.values() for text in texts}
+    assert set(script.asked) <= set(encoder.encoded) <= learned | set(script.asked)
 
 
 async def test_a_dead_encoder_is_told_and_the_server_stopped(data: dict[str, Path]) -> None:

@@ -82,6 +82,13 @@ async def test_a_learned_topic_takes_a_message_without_losing_it(golden: Path) -
     assert "gift cards" in reading.right
 
 
+async def test_an_intent_for_the_unknown_is_no_answer_however_sure(golden: Path) -> None:
+    unknown = {"gift cards": ("out_of_scope", 0.99), "hello": ("nlu_fallback", 0.9)}
+    figures = await measure_golden(ScriptedAssistant({**GOOD, **unknown}), golden, LIMITS)
+    assert (figures["oos_recall"], figures["oos_taken"]) == (1.0, 0.0)
+    assert figures["accuracy"] == 2 / 4
+
+
 async def test_an_assistant_that_names_no_intent_notices_everything(golden: Path) -> None:
     figures = await measure_golden(ScriptedAssistant({}), golden, LIMITS)
     assert (figures["accuracy"], figures["oos_recall"]) == (0.0, 1.0)
