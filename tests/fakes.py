@@ -31,6 +31,7 @@ from handoff.core.model import (
     Handoff,
     IntentScore,
     Message,
+    OutboxStatus,
     Parse,
     Person,
     Role,
@@ -245,9 +246,12 @@ class FakeDesk:
             return await work.handoffs.requested_since(START - timedelta(days=1))
 
     async def owed_items(self) -> list[tuple[str, dict[str, object]]]:
-        """Take every pending outbox item and return kind and payload, in the order of sending."""
+        """Send every pending outbox item; return kind and payload, in the order of sending."""
         found = []
         async with self.store() as work:
             while item := await work.outbox.take(self.clock.now()):
+                item.status = OutboxStatus.SENT
+                await work.outbox.save(item)
                 found.append((item.kind.value, item.payload))
+            await work.commit()
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,7 +11,10 @@ from handoff.app.take_turn import TakeTurn
 from handoff.core.errors import StaleVersion
 from handoff.core.lifecycle import Event, apply
 from handoff.core.limits import IDLE_MINUTES, OWED_SECONDS
+from handoff.core.model import Message
 from handoff.ports import Clock, Doorbell, Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -29,13 +33,20 @@ class Sweep:
         await self.remind_of_waiting()
 
     async def pay_owed_turns(self, older_than_seconds: float) -> int:
-        """Decide about messages that a dead process left undecided; return how many."""
+        """Decide about messages a dead process left undecided; return how many it could."""
         before = self.clock.now() - timedelta(seconds=older_than_seconds)
         async with self.store() as work:
             owed = await work.messages.owed(before)
-        for message in owed:
+        return sum([await self._pay(message) for message in owed])
+
+    async def _pay(self, message: Message) -> bool:
+        try:
             await self.take_turn(message.conversation_id, message.id)
-        return len(owed)
+        except Exception:
+            # One message that cannot be decided must not keep the others from their turn.
+            log.exception("a message could not be decided; the next sweep tries again")
+            return False
+        return True
 
     async def end_idle_episodes(self) -> int:
         """Close conversations the bot owns that have been silent; return how many."""

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from handoff.app import phrases
 from handoff.app.lines import add_line, owe_card, owe_relay
 from handoff.app.retrying import retry_stale
-from handoff.core.errors import AssistantUnavailable
+from handoff.core.errors import AssistantUnavailable, EncoderUnavailable
 from handoff.core.lifecycle import Event, apply
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import (
@@ -19,6 +19,7 @@ from handoff.core.model import (
     BotLine,
     Conversation,
     Decision,
+    Feelings,
     Handoff,
     Message,
     MessageStatus,
@@ -86,7 +87,11 @@ class TakeTurn:
         self, conversation: Conversation, message: Message, history: Sequence[Message]
     ) -> Turn:
         earlier = [m for m in history if m.seq < message.seq]
-        signals = await self._gather(conversation, message, earlier)
+        try:
+            signals = await self._gather(conversation, message, earlier)
+        except EncoderUnavailable as error:
+            # Without vectors nobody can judge the message: a person must.
+            signals = Signals(None, Feelings(), unavailable_why=str(error))
         verdict = decide(signals, self.limits, self.desk)
         turn = Turn(verdict, signals.parse, signals)
         if verdict.action is Action.ANSWER:

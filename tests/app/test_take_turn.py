@@ -1,0 +1,278 @@
+"""Parse, decide, speak: what the bot may say, and when a person is asked instead."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from handoff.app import phrases
+from handoff.app.take_turn import TakeTurn
+from handoff.core.model import (
+    Action,
+    Author,
+    BotLine,
+    Button,
+    Decision,
+    MessageStatus,
+    Reason,
+    State,
+)
+from tests.fakes import ANA, UNKNOWN, FakeDesk, understood
+
+
+@pytest.fixture
+def desk() -> FakeDesk:
+    return FakeDesk()
+
+
+async def decisions(desk: FakeDesk, message_id: str) -> list[Decision]:
+    async with desk.store() as work:
+        return await work.decisions.of_message(message_id)
+
+
+async def reasons(desk: FakeDesk) -> list[list[Reason]]:
+    return [[f.reason for f in handoff.findings] for handoff in await desk.handoffs()]
+
+
+async def test_an_understood_message_is_answered_and_the_decision_kept(desk):
+    received = await desk.ask("where is my order?")
+    id = received.conversation_id
+    assert await desk.said(id, Author.BOT) == ["About “where is my order?”: yes."]
+    (decision,) = await decisions(desk, received.message.id)
+    assert (decision.action, decision.findings) == (Action.ANSWER, ())
+    assert (decision.model, decision.policy_version) == ("fake-model", "1")
+    assert decision.evidence["signals"]["feelings"]["negative"] == 0.1
+    line = (await desk.lines(id))[0]
+    assert line.status is MessageStatus.DONE
+    assert line.parse is not None and line.parse.ranking[0].intent == "faq"
+    assert line.feelings is not None and line.feelings.angry == 0.05
+    assert (await desk.conversation(id)).state is State.BOT
+    assert await desk.owed_items() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("human please", Reason.PERSON_REQUESTED),
+        ("this makes me furious", Reason.ANGRY),
+        (UNKNOWN, Reason.NOT_UNDERSTOOD),
+    ],
+)
+async def test_a_person_is_asked_before_the_bot_has_said_or_done_anything(desk, text, reason):
+    received = await desk.ask(text)
+    id = received.conversation_id
+    assert desk.assistant.heard == []
+    assert await desk.said(id) == [text, phrases.HANDED_OVER]
+    assert (await desk.conversation(id)).state is State.WAITING
+    (handoff,) = await desk.handoffs()
+    (decision,) = await decisions(desk, received.message.id)
+    assert handoff.decision_id == decision.id
+    assert handoff.findings == decision.findings
+    assert handoff.findings[0].reason is reason
+    assert await desk.owed_items() == [("card", {"handoff_id": handoff.id})]
+
+
+async def test_buttons_and_pictures_are_kept(desk):
+    line = BotLine("Which?", (Button("Track", "/track_order"),), "/box.png")
+    desk.assistant.answers["hi"] = [line, BotLine("Or write.")]
+    id = (await desk.ask("hi")).conversation_id
+    _, first, second = await desk.lines(id)
+    assert (first.buttons, first.image) == (line.buttons, "/box.png")
+    assert second.text == "Or write."
+
+
+async def test_a_dead_assistant_hands_over(desk):
+    desk.assistant.down = "connection refused"
+    id = (await desk.ask("where is my order?")).conversation_id
+    assert await desk.said(id, Author.SYSTEM) == [phrases.BOT_DOWN]
+    (handoff,) = await desk.handoffs()
+    assert handoff.findings[0].reason is Reason.BOT_UNAVAILABLE
+    assert "connection refused" in handoff.findings[0].detail
+
+
+async def test_an_assistant_that_dies_while_answering_hands_over(desk):
+    desk.assistant.down_for_turns = "timed out"
+    received = await desk.ask("where is my order?")
+    assert await reasons(desk) == [[Reason.BOT_UNAVAILABLE]]
+    (decision,) = await decisions(desk, received.message.id)
+    assert decision.evidence["turn"] == {"lines": 0, "said_before": 0}
+    assert "timed out" in decision.findings[0].detail
+    assert decision.model == "fake-model"
+
+
+async def test_a_silent_bot_hands_over(desk):
+    desk.assistant.answers["hello"] = []
+    await desk.ask("hello")
+    assert await reasons(desk) == [[Reason.BOT_UNAVAILABLE]]
+
+
+async def test_a_dead_encoder_hands_over(desk):
+    desk.encoder.down = "it is not loaded"
+    received = await desk.ask("where is my order?")
+    assert await desk.said(received.conversation_id, Author.SYSTEM) == [phrases.BOT_DOWN]
+    (decision,) = await decisions(desk, received.message.id)
+    assert decision.findings[0].reason is Reason.BOT_UNAVAILABLE
+    assert "it is not loaded" in decision.findings[0].detail
+
+
+async def test_what_the_bot_has_said_twice_is_not_shown_a_third_time(desk):
+    for text in ("one", "two", "three"):
+        desk.assistant.answers[text] = [BotLine("Please look at our help page.")]
+        id = (await desk.ask(text)).conversation_id
+    assert len(await desk.said(id, Author.BOT)) == 2
+    assert await reasons(desk) == [[Reason.BOT_REPEATS]]
+
+
+async def test_a_customer_who_says_the_same_a_third_time_gets_a_person(desk):
+    for _ in range(3):
+        id = (await desk.ask("my parcel is not here")).conversation_id
+    assert len(await desk.said(id, Author.BOT)) == 2
+    assert await reasons(desk) == [[Reason.CUSTOMER_REPEATS]]
+
+
+async def test_a_falling_mood_hands_over(desk):
+    for text in ("hello", "this is bad", "so bad it hurts", "everything is bad"):
+        await desk.ask(text)
+    assert await reasons(desk) == []
+    for text in ("bad luck", "a bad day"):
+        await desk.ask(text, key="lou")
+    await desk.ask("I am getting furious", key="lou")
+    assert await reasons(desk) == [[Reason.ANGRY, Reason.MOOD_FALLING]]
+
+
+async def test_a_customer_cannot_command_the_assistant(desk):
+    await desk.ask("/restart")
+    assert desk.assistant.parsed == ["restart"]
+    assert [text for _, text in desk.assistant.heard] == ["restart"]
+
+
+async def test_a_pressed_button_reaches_the_assistant_as_it_is(desk):
+    desk.assistant.answers["hi"] = [BotLine("Sure?", (Button("Yes", "/affirm"),))]
+    desk.assistant.parses["/affirm"] = understood("affirm", 0.2)
+    await desk.ask("hi")
+    id = (await desk.ask("/affirm")).conversation_id
+    assert desk.assistant.parsed[-1] == "/affirm"
+    assert desk.assistant.heard[-1][1] == "/affirm"
+    assert (await desk.conversation(id)).state is State.BOT
+
+
+async def test_a_button_of_an_earlier_episode_is_text(desk):
+    desk.assistant.answers["hi"] = [BotLine("Sure?", (Button("Yes", "/affirm"),))]
+    await desk.ask("hi")
+    id = await desk.with_ana()
+    await desk.resolve(id, ANA)
+    await desk.ask("/affirm")
+    assert desk.assistant.heard[-1][1] == "affirm"
+
+
+async def test_an_answer_to_the_bots_question_needs_no_confidence(desk):
+    desk.assistant.slot = "order_id"
+    id = (await desk.ask("where is my order?")).conversation_id
+    assert (await desk.conversation(id)).awaiting_slot == "order_id"
+    desk.assistant.slot = None
+    await desk.ask(f"10042 {UNKNOWN}")
+    assert await reasons(desk) == []
+    assert (await desk.conversation(id)).awaiting_slot is None
+    await desk.ask(UNKNOWN)
+    assert await reasons(desk) == [[Reason.NOT_UNDERSTOOD]]
+
+
+async def test_a_claim_during_a_bot_turn_drops_what_the_bot_says(desk):
+    # Another process on the same database: its own locks, the same store.
+    other = TakeTurn(
+        desk.store,
+        desk.clock,
+        desk.bell,
+        desk.assistant,
+        desk.encoder,
+        desk.take_turn.feelings,
+        desk.take_turn.limits,
+        desk.take_turn.desk,
+    )
+
+    async def meanwhile(sender: str, text: str) -> None:
+        request = await desk.write("human please")
+        await other(request.conversation_id, request.message.id)
+        await desk.claim(request.conversation_id, ANA)
+
+    desk.assistant.meanwhile = meanwhile
+    received = await desk.ask("where is my order?")
+    id = received.conversation_id
+    assert await desk.said(id, Author.BOT) == []
+    assert (await desk.conversation(id)).state is State.AGENT
+    assert all(m.status is MessageStatus.DONE for m in await desk.lines(id))
+    relayed = [payload for kind, payload in await desk.owed_items() if kind == "relay"]
+    assert relayed == [{"message_id": received.message.id}]
+
+
+async def test_a_turn_taken_twice_answers_once(desk):
+    received = await desk.write("hello")
+    await asyncio.gather(desk.turn(received), desk.turn(received))
+    await desk.turn(received)
+    assert len(desk.assistant.heard) == 1
+    assert len(await decisions(desk, received.message.id)) == 1
+
+
+async def test_messages_of_one_customer_are_answered_in_their_order(desk):
+    received = [await desk.write(f"question {n}") for n in range(3)]
+    await asyncio.gather(*(desk.turn(r) for r in received))
+    assert await desk.said(received[0].conversation_id, Author.BOT) == [
+        f"About “question {n}”: yes." for n in range(3)
+    ]
+
+
+async def test_what_was_written_after_the_request_goes_to_the_person_too(desk):
+    first = await desk.write("human please")
+    later = [await desk.write("hello?"), await desk.write("order 10042")]
+    await desk.turn(first)
+    for received in later:
+        await desk.turn(received)
+    assert desk.assistant.heard == []
+    relayed = [p["message_id"] for kind, p in await desk.owed_items() if kind == "relay"]
+    assert relayed == [r.message.id for r in later]
+
+
+async def test_nothing_from_before_a_resolution_hands_over_again(desk):
+    for _ in range(2):
+        await desk.ask("my parcel is not here")
+    id = (await desk.ask("I am furious, this is bad")).conversation_id
+    await desk.claim(id, ANA)
+    await desk.resolve(id, ANA)
+    await desk.ask("my parcel is not here")
+    assert (await desk.conversation(id)).state is State.BOT
+    assert len(await desk.handoffs()) == 1
+
+
+async def test_the_bots_memory_ends_with_the_episode(desk):
+    id = (await desk.ask("hello")).conversation_id
+    await desk.with_ana()
+    await desk.resolve(id, ANA)
+    await desk.ask("hello again")
+    assert [sender for sender, _ in desk.assistant.heard] == [f"{id}-1", f"{id}-2"]
+
+
+async def test_the_sweep_pays_what_a_dead_process_owed_but_not_too_early(desk):
+    received = await desk.write("where is my order?")
+    desk.clock.advance(10)
+    await desk.sweep()
+    assert desk.assistant.heard == []
+    desk.clock.advance(30)
+    await desk.sweep()
+    await desk.sweep()
+    assert await desk.said(received.conversation_id, Author.BOT) == [
+        "About “where is my order?”: yes."
+    ]
+
+
+async def test_one_poisonous_message_does_not_keep_the_sweep_from_the_others(desk):
+    async def meanwhile(sender: str, text: str) -> None:
+        if text == "poison":
+            raise RuntimeError("a defect")
+
+    desk.assistant.meanwhile = meanwhile
+    await desk.write("poison", key="kim")
+    other = await desk.write("hello", key="lou")
+    desk.clock.advance(60)
+    await desk.sweep()
+    assert await desk.said(other.conversation_id, Author.BOT) == ["About “hello”: yes."]
