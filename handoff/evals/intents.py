@@ -19,6 +19,7 @@ from handoff.core.model import IntentScore
 from handoff.core.text import plain_for_assistant
 from handoff.evals.labelled import Labelled, read_intents
 from handoff.evals.metrics import (
+    BOOTSTRAP_SAMPLES,
     Judged,
     accuracy,
     bootstrap,
@@ -65,6 +66,7 @@ async def evaluate_intents(
     serve: Serves,
     encoder: Encoder | None = None,
     progress: Progress = _quiet,
+    samples: int = BOOTSTRAP_SAMPLES,
 ) -> dict[str, Any]:
     """Train on `train`, tune the threshold on `valid`, measure on `test`.
 
@@ -77,6 +79,7 @@ async def evaluate_intents(
         serve: serves the trained model.
         encoder: where given, its cache is warmed in batches while Rasa starts.
         progress: called with a sentence now and then.
+        samples: resamples of each interval.
 
     Returns:
         `accuracy` (best intent, in-scope messages), `threshold`, `in_scope_accuracy` and
@@ -115,7 +118,7 @@ async def evaluate_intents(
         **intent_figures(judged, threshold, oos_labels),
         "train_seconds": train_seconds,
         "parse_seconds": parse_seconds,
-        "intervals": await asyncio.to_thread(_intervals, judged, threshold, oos_labels),
+        "intervals": await asyncio.to_thread(_intervals, judged, threshold, oos_labels, samples),
         "counts": _counts(sets, judged, names),
     }
 
@@ -203,12 +206,12 @@ def _judge(
 
 
 def _intervals(
-    judged: Judged, threshold: float | None, oos_labels: Sequence[str]
+    judged: Judged, threshold: float | None, oos_labels: Sequence[str], samples: int
 ) -> dict[str, Any]:
     """Return the bootstrap interval of each figure, in the shape of the figures themselves."""
 
     def interval(measure: Callable[[Judged], float | None]) -> tuple[float, float] | None:
-        return bootstrap(lambda rows: measure(judged.take(rows)), len(judged))
+        return bootstrap(lambda rows: measure(judged.take(rows)), len(judged), samples)
 
     found: dict[str, Any] = {"accuracy": interval(accuracy), "ece": interval(calibration)}
     for name, figure in (("in_scope_accuracy", in_scope_accuracy), ("oos_recall", oos_recall)):

@@ -11,7 +11,7 @@ import numpy as np
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import Feelings
 from handoff.evals.labelled import has_column, read_flags
-from handoff.evals.metrics import auroc, average_precision, bootstrap, f1
+from handoff.evals.metrics import BOOTSTRAP_SAMPLES, auroc, average_precision, bootstrap, f1
 
 
 class ReadsMany(Protocol):
@@ -22,7 +22,9 @@ class ReadsMany(Protocol):
         ...
 
 
-async def evaluate_sentiment(path: Path, feelings: ReadsMany) -> dict[str, Any]:
+async def evaluate_sentiment(
+    path: Path, feelings: ReadsMany, samples: int = BOOTSTRAP_SAMPLES
+) -> dict[str, Any]:
     """Measure on a CSV `text,negative[,angry]`.
 
     Returns:
@@ -39,7 +41,9 @@ async def evaluate_sentiment(path: Path, feelings: ReadsMany) -> dict[str, Any]:
         "negative": np.array([one.negative for one in read]),
         "angry": np.array([one.angry for one in read]),
     }
-    figures = {name: _ranking(np.array(flags[name]) == 1, scores[name]) for name in columns}
+    figures = {
+        name: _ranking(np.array(flags[name]) == 1, scores[name], samples) for name in columns
+    }
     return {
         **figures.pop("negative"),
         **figures,
@@ -48,7 +52,10 @@ async def evaluate_sentiment(path: Path, feelings: ReadsMany) -> dict[str, Any]:
 
 
 async def evaluate_requests(
-    path: Path, feelings: ReadsMany, limits: PolicyLimits | None = None
+    path: Path,
+    feelings: ReadsMany,
+    limits: PolicyLimits | None = None,
+    samples: int = BOOTSTRAP_SAMPLES,
 ) -> dict[str, Any]:
     """Measure on a CSV `text,handoff` how well requests for a person are recognised.
 
@@ -63,9 +70,9 @@ async def evaluate_requests(
     texts, flags = read_flags(path, ["handoff"])
     asked = np.array([one.asks_for_person for one in await feelings.read_many(texts)])
     wanted = np.array(flags["handoff"]) == 1
-    figures = _ranking(wanted, asked)
+    figures = _ranking(wanted, asked, samples)
     figures["intervals"]["f1"] = bootstrap(
-        lambda rows: f1(wanted[rows], asked[rows] >= threshold), len(texts)
+        lambda rows: f1(wanted[rows], asked[rows] >= threshold), len(texts), samples
     )
     return {
         "f1": f1(wanted, asked >= threshold),
@@ -75,13 +82,15 @@ async def evaluate_requests(
     }
 
 
-def _ranking(positive: np.ndarray, score: np.ndarray) -> dict[str, Any]:
+def _ranking(positive: np.ndarray, score: np.ndarray, samples: int) -> dict[str, Any]:
     """Return how well a score ranks the positive messages first, with intervals."""
     measures = {"auroc": auroc, "average_precision": average_precision}
     return {
         **{name: measure(positive, score) for name, measure in measures.items()},
         "intervals": {
-            name: bootstrap(lambda rows, m=measure: m(positive[rows], score[rows]), len(score))
+            name: bootstrap(
+                lambda rows, m=measure: m(positive[rows], score[rows]), len(score), samples
+            )
             for name, measure in measures.items()
         },
     }

@@ -124,6 +124,7 @@ async def run(script: Script, data: dict[str, Path], oos: Sequence[str], **more:
         oos,
         trainer=script,
         serve=script.serve,
+        samples=20,
         **more,
     )
 

@@ -34,7 +34,7 @@ def csv(folder: Path, content: str) -> Path:
 
 async def test_negative_and_angry_by_hand(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,negative,angry\nfurious,1,1\nsad,1,0\nfine,0,0\nhappy,0,0\n")
-    figures = await evaluate_sentiment(path, ScriptedFeelings())
+    figures = await evaluate_sentiment(path, ScriptedFeelings(), samples=20)
     assert figures["auroc"] == 3 / 4
     assert figures["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
     assert figures["angry"]["auroc"] == 1.0
@@ -48,24 +48,26 @@ async def test_negative_and_angry_by_hand(tmp_path: Path) -> None:
 
 async def test_without_angry_there_are_no_figures_for_it(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,negative\nfurious,1\nhappy,0\n")
-    assert "angry" not in await evaluate_sentiment(path, ScriptedFeelings())
+    assert "angry" not in await evaluate_sentiment(path, ScriptedFeelings(), samples=20)
 
 
 async def test_one_class_alone_has_no_area(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,negative\nfurious,1\nsad,1\n")
-    figures = await evaluate_sentiment(path, ScriptedFeelings())
+    figures = await evaluate_sentiment(path, ScriptedFeelings(), samples=20)
     assert figures["auroc"] is None
     assert figures["average_precision"] == 1.0
 
 
 async def test_requests_at_the_limit_the_policy_uses(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,handoff\nfurious,0\nsad,1\nfine,1\nhappy,0\n")
-    figures = await evaluate_requests(path, ScriptedFeelings())
+    figures = await evaluate_requests(path, ScriptedFeelings(), samples=20)
     assert figures["threshold"] == PolicyLimits().asks_for_person
     assert figures["f1"] == 1 / 2
     assert figures["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
     assert figures["counts"] == {"messages": 4, "handoff": 2}
-    strict = await evaluate_requests(path, ScriptedFeelings(), PolicyLimits(asks_for_person=0.68))
+    strict = await evaluate_requests(
+        path, ScriptedFeelings(), PolicyLimits(asks_for_person=0.68), 20
+    )
     assert strict["f1"] == pytest.approx(2 / 3)
     assert next(iter(requests_table(figures).columns[1].cells)) == "0.500"
 
@@ -73,4 +75,4 @@ async def test_requests_at_the_limit_the_policy_uses(tmp_path: Path) -> None:
 async def test_a_bad_file_is_refused(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,negative\nfurious,maybe\n")
     with pytest.raises(BadData, match="row 2: negative must be 0 or 1"):
-        await evaluate_sentiment(path, ScriptedFeelings())
+        await evaluate_sentiment(path, ScriptedFeelings(), samples=20)
