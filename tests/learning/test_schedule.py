@@ -1,0 +1,248 @@
+"""The schedule keeps its promises over restarts, and learning runs as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
+
+from handoff.adapters.db.engine import make_engine
+from handoff.adapters.db.migrate import upgrade
+from handoff.adapters.db.store import DatabaseStore
+from handoff.core.model import Topic
+from handoff.learning import schedule
+from handoff.learning.schedule import (
+    NIGHTLY,
+    make_scheduler,
+    put_nightly,
+    report,
+    request_learning,
+    start_scheduler,
+)
+from handoff.settings import Settings, load_settings
+
+LEAVES_A_MARK = "import sys, pathlib; pathlib.Path(sys.argv[1]).open('a').write('ran\\n')"
+WAITS = """
+import pathlib, sys, time
+pathlib.Path(sys.argv[1]).write_text('started')
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    pathlib.Path(sys.argv[1]).write_text('ended itself')
+"""
+
+
+def settings_in(folder: Path, **changes: str) -> Settings:
+    database = f"sqlite:///{folder / 'desk.db'}"
+    return load_settings(_env_file=None, DATABASE_URL=database, HANDOFF_VAR=folder, **changes)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(schedule, "SWEEP_SECONDS", 0.05)
+    yield
+    schedule._stopping.clear()
+
+
+async def nothing() -> None:
+    """Sweep nothing."""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds; the test's own timeout ends the wait."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
+            await asyncio.sleep(0.01)
+
+
+def next_run(settings: Settings) -> datetime:
+    scheduler = make_scheduler(settings)
+    scheduler.start(paused=True)
+    try:
+        job = scheduler.get_job(NIGHTLY)
+        assert job is not None
+        return job.next_run_time
+    finally:
+        scheduler.shutdown()
+
+
+def store_nightly(settings: Settings, due: datetime | None = None) -> None:
+    """Keep the job as a desk that has stopped left it."""
+    scheduler = make_scheduler(settings)
+    scheduler.start(paused=True)
+    put_nightly(scheduler, settings)
+    if due is not None:
+        scheduler.modify_job(NIGHTLY, next_run_time=due)
+    scheduler.shutdown()
+
+
+def marking(monkeypatch: pytest.MonkeyPatch, mark: Path, program: str = LEAVES_A_MARK) -> None:
+    monkeypatch.setattr(schedule, "COMMAND", (sys.executable, "-c", program, str(mark)))
+
+
+def test_the_nightly_job_is_at_the_desks_own_time(tmp_path: Path):
+    settings = settings_in(
+        tmp_path, HANDOFF_NIGHTLY_AT="02:30", HANDOFF_TIMEZONE="America/New_York"
+    )
+    store_nightly(settings)
+    local = next_run(settings).astimezone(ZoneInfo("America/New_York"))
+    assert (local.hour, local.minute) == (2, 30) and local > datetime.now(UTC)
+
+
+def test_it_starts_once_late_and_with_hours_of_grace(settings: Settings):
+    scheduler = make_scheduler(settings)
+    scheduler.start(paused=True)
+    job = put_nightly(scheduler, settings)
+    assert (job.coalesce, job.max_instances) == (True, 1)
+    assert job.misfire_grace_time >= 3600
+    assert job.func_ref == "handoff.learning.schedule:run_learning"
+    put_nightly(scheduler, settings)
+    assert len(scheduler.get_jobs("default")) == 1
+    scheduler.shutdown()
+
+
+def test_another_time_in_the_settings_moves_the_job(tmp_path: Path):
+    store_nightly(settings_in(tmp_path, HANDOFF_NIGHTLY_AT="02:30"))
+    moved = settings_in(tmp_path, HANDOFF_NIGHTLY_AT="04:45")
+    store_nightly(moved)
+    assert (next_run(moved).hour, next_run(moved).minute) == (4, 45)
+
+
+async def test_a_night_missed_because_the_desk_was_off_is_made_up_for(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    marking(monkeypatch, tmp_path / "mark")
+    store_nightly(settings, due=datetime.now(UTC) - timedelta(hours=3))
+    running = start_scheduler(settings, nothing)
+    await until((tmp_path / "mark").exists)
+    running.shutdown(wait=False)
+    assert next_run(settings) > datetime.now(UTC)
+
+
+async def test_learn_now_reaches_the_running_schedule_through_the_database(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    marking(monkeypatch, tmp_path / "mark")
+    running = start_scheduler(settings, nothing)
+    assert "starts within a few seconds" in await request_learning(settings)
+    await until((tmp_path / "mark").exists)
+    running.shutdown(wait=False)
+    assert next_run(settings) > datetime.now(UTC)
+
+
+async def test_learn_now_before_any_schedule_is_kept_for_the_next_start(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    marking(monkeypatch, tmp_path / "mark")
+    await request_learning(settings)
+    running = start_scheduler(settings, nothing)
+    await until((tmp_path / "mark").exists)
+    running.shutdown(wait=False)
+
+
+async def test_the_sweep_runs_in_the_loop_again_and_again_and_survives_an_error(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+):
+    sweeps: list[asyncio.AbstractEventLoop] = []
+
+    async def sweep() -> None:
+        sweeps.append(asyncio.get_running_loop())
+        if len(sweeps) == 2:
+            raise ValueError("a broken sweep")
+
+    running = start_scheduler(settings, sweep)
+    await until(lambda: len(sweeps) >= 4)
+    running.shutdown(wait=False)
+    assert set(sweeps) == {asyncio.get_running_loop()}
+    assert "the job sweep failed: a broken sweep" in caplog.text
+
+
+async def test_stopping_does_not_wait_for_a_sweep(settings: Settings):
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def sweep() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    running = start_scheduler(settings, sweep)
+    async with asyncio.timeout(10):
+        await begun.wait()
+        running.shutdown(wait=False)
+        await cancelled.wait()
+
+
+async def test_stopping_ends_a_learning_run_by_its_own_handle(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    mark = tmp_path / "mark"
+    marking(monkeypatch, mark, WAITS)
+    store_nightly(settings, due=datetime.now(UTC))
+    running = start_scheduler(settings, nothing)
+    await until(lambda: mark.exists() and mark.read_text() == "started")
+    (process,) = schedule._running
+    await asyncio.to_thread(running.shutdown)
+    assert process.returncode == 0 and mark.read_text() == "ended itself"
+    assert not schedule._running
+    assert next_run(settings) <= datetime.now(UTC), "it is due again at the next start"
+
+
+async def test_a_failed_run_is_logged(
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    marking(monkeypatch, tmp_path / "mark", "raise SystemExit(3)")
+    store_nightly(settings, due=datetime.now(UTC))
+    running = start_scheduler(settings, nothing)
+    await until(lambda: "nightly-learning failed" in caplog.text)
+    running.shutdown(wait=False)
+    assert "exit status 3" in caplog.text
+
+
+def test_missed_and_failed_jobs_are_logged(caplog: pytest.LogCaptureFixture):
+    now = datetime.now(UTC)
+    with caplog.at_level(logging.INFO):
+        report(JobExecutionEvent(EVENT_JOB_MISSED, NIGHTLY, "default", now))
+        report(
+            JobExecutionEvent(
+                EVENT_JOB_ERROR, NIGHTLY, "default", now, exception=RuntimeError("no disk")
+            )
+        )
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+    assert "was missed" in caplog.text and "no disk" in caplog.text
+
+
+async def test_a_writer_in_the_event_loop_and_the_schedule_do_not_block_each_other(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    marking(monkeypatch, tmp_path / "mark")
+    await upgrade(settings.database)
+    engine = make_engine(settings.database)
+    running = start_scheduler(settings, nothing)
+    async with DatabaseStore(engine)() as work:
+        await work.topics.put(Topic("review", -100, 5))
+        request = asyncio.create_task(request_learning(settings))
+        await asyncio.sleep(0.2)
+        assert not request.done() and not (tmp_path / "mark").exists()
+        await work.commit()
+    await request
+    await until((tmp_path / "mark").exists)
+    running.shutdown(wait=False)
+    await engine.dispose()
