@@ -67,6 +67,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def has_run(mark: Path) -> bool:
+    """Say whether a learning process left its mark and ended."""
+    return mark.exists() and not schedule._running
+
+
 def next_run(settings: Settings) -> datetime:
     scheduler = make_scheduler(settings)
     scheduler.start(paused=True)
@@ -126,7 +131,7 @@ async def test_a_night_missed_because_the_desk_was_off_is_made_up_for(
     marking(monkeypatch, tmp_path / "mark")
     store_nightly(settings, due=datetime.now(UTC) - timedelta(hours=3))
     running = start_scheduler(settings, nothing)
-    await until((tmp_path / "mark").exists)
+    await until(lambda: has_run(tmp_path / "mark"))
     running.shutdown(wait=False)
     assert next_run(settings) > datetime.now(UTC)
 
@@ -137,7 +142,7 @@ async def test_learn_now_reaches_the_running_schedule_through_the_database(
     marking(monkeypatch, tmp_path / "mark")
     running = start_scheduler(settings, nothing)
     assert "starts within a few seconds" in await request_learning(settings)
-    await until((tmp_path / "mark").exists)
+    await until(lambda: has_run(tmp_path / "mark"))
     running.shutdown(wait=False)
     assert next_run(settings) > datetime.now(UTC)
 
@@ -148,7 +153,7 @@ async def test_learn_now_before_any_schedule_is_kept_for_the_next_start(
     marking(monkeypatch, tmp_path / "mark")
     await request_learning(settings)
     running = start_scheduler(settings, nothing)
-    await until((tmp_path / "mark").exists)
+    await until(lambda: has_run(tmp_path / "mark"))
     running.shutdown(wait=False)
 
 
@@ -243,6 +248,6 @@ async def test_a_writer_in_the_event_loop_and_the_schedule_do_not_block_each_oth
         assert not request.done() and not (tmp_path / "mark").exists()
         await work.commit()
     await request
-    await until((tmp_path / "mark").exists)
+    await until(lambda: has_run(tmp_path / "mark"))
     running.shutdown(wait=False)
     await engine.dispose()
