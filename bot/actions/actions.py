@@ -7,11 +7,12 @@ gateway hands the conversation to a person: better than a machine that apologise
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from datetime import date
-from typing import Any, Dict, List, Optional, Text
+from typing import Any, Dict, FrozenSet, List, Optional, Text
 
 from rasa_sdk import Action, FormValidationAction, Tracker
-from rasa_sdk.events import EventType, FollowupAction, SlotSet
+from rasa_sdk.events import ActionExecutionRejected, EventType, FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.forms import REQUESTED_SLOT
 from rasa_sdk.types import DomainDict
@@ -28,6 +29,8 @@ from bot.actions.store import order_store
 #: Turns in which a form may ask for the number and get none, before it lets go.
 MOST_TRIES = 3
 CANCEL = "cancel_order"
+#: Intents that one of the forms serves.
+TOPICS: FrozenSet[Text] = frozenset({*answers.TOPICS, CANCEL})
 
 
 async def find_order(number: str) -> Optional[Order]:
@@ -54,39 +57,68 @@ def chosen_number(value: Any, previous: Optional[str]) -> Optional[str]:
     return unique[0] if len(unique) == 1 else None
 
 
-class OrderFormValidation(FormValidationAction):
+def follows_the_customer(tracker: Tracker) -> bool:
+    """Whether the form runs right after a message, not after an answer given in between.
+
+    Rasa adds the form itself as the last action executed.
+    """
+    actions = [e["name"] for e in tracker.events if e.get("event") == "action"]
+    return actions[-2:-1] == ["action_listen"]
+
+
+class OrderFormValidation(FormValidationAction, ABC):
     """What both forms share: the number is looked up, and asking comes to an end."""
 
-    def name(self) -> Text:
-        """Overridden by each form; the SDK does not register this class."""
-        raise NotImplementedError
+    #: Intents this form serves.
+    topics: FrozenSet[Text] = frozenset()
 
-    async def required_slots(self, domain_slots: List[Text], dispatcher: CollectingDispatcher,
-                             tracker: Tracker, domain: DomainDict) -> List[Text]:
+    @abstractmethod
+    def name(self) -> Text:
+        """Named by each form; the SDK registers no class that is still abstract."""
+
+    async def required_slots(
+        self,
+        domain_slots: List[Text],
+        dispatcher: CollectingDispatcher,
+        tracker: Tracker,
+        domain: DomainDict,
+    ) -> List[Text]:
         """Nothing more is required once the number was asked for often enough."""
         if (tracker.get_slot("order_number_tries") or 0) >= MOST_TRIES:
             return []
         return list(domain_slots)
 
-    async def get_validation_events(self, dispatcher: CollectingDispatcher, tracker: Tracker,
-                                    domain: DomainDict) -> List[EventType]:
-        """Validates, and counts the turns in which the number was asked for in vain."""
-        asked = tracker.get_slot(REQUESTED_SLOT) == "order_number"
+    async def get_validation_events(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
+    ) -> List[EventType]:
+        """Validates what the message holds, and counts the turns that asked in vain.
+
+        A message that answers nothing gets no event: Rasa then lets another rule answer it, and
+        runs the form again after that answer, when asking once more is counted. A wish that belongs to the other
+        form is left to it, even when it brings a number.
+        """
+        asked = tracker.get_slot(REQUESTED_SLOT) in self.domain_slots(domain)
+        answering = follows_the_customer(tracker)
+        intent = tracker.get_intent_of_latest_message()
+        if asked and answering and intent in TOPICS - self.topics:
+            return [ActionExecutionRejected(self.form_name())]
         tries = (tracker.get_slot("order_number_tries") or 0) if asked else 0
         tracker.slots["order_number_tries"] = 0
         events = await super().get_validation_events(dispatcher, tracker, domain)
-        if tracker.get_slot("order_number") is not None:
-            tries = 0
-        elif asked:
-            tries += 1
-        return [*events, SlotSet("order_number_tries", tries)]
+        if asked and not events and answering and intent not in self.topics:
+            tracker.slots["order_number_tries"] = tries
+            return []
+        in_vain = asked and tracker.get_slot("order_number") is None
+        return [*events, SlotSet("order_number_tries", tries + 1 if in_vain else 0)]
 
-    async def validate_order_number(self, value: Any, dispatcher: CollectingDispatcher,
-                                    tracker: Tracker, domain: DomainDict) -> Dict[Text, Any]:
+    async def validate_order_number(
+        self, value: Any, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
+    ) -> Dict[Text, Any]:
         """Takes a number that exists; says so where it does not."""
         if value is None:
             return {"order_number": None}
-        number = chosen_number(value, tracker.get_slot("checked_order_number"))
+        said = numbers_in_message(tracker) or value
+        number = chosen_number(said, tracker.get_slot("checked_order_number"))
         if number is None:
             dispatcher.utter_message(response="utter_one_order_at_a_time")
             return {"order_number": None}
@@ -104,6 +136,8 @@ class OrderFormValidation(FormValidationAction):
 class ValidateOrderForm(OrderFormValidation):
     """The form of every question about an order."""
 
+    topics = frozenset(answers.TOPICS)
+
     def name(self) -> Text:
         """The name Rasa calls."""
         return "validate_order_form"
@@ -112,12 +146,19 @@ class ValidateOrderForm(OrderFormValidation):
 class ValidateCancelOrderForm(OrderFormValidation):
     """The form that asks for the number, and whether to cancel."""
 
+    topics = frozenset({CANCEL})
+
     def name(self) -> Text:
         """The name Rasa calls."""
         return "validate_cancel_order_form"
 
-    async def required_slots(self, domain_slots: List[Text], dispatcher: CollectingDispatcher,
-                             tracker: Tracker, domain: DomainDict) -> List[Text]:
+    async def required_slots(
+        self,
+        domain_slots: List[Text],
+        dispatcher: CollectingDispatcher,
+        tracker: Tracker,
+        domain: DomainDict,
+    ) -> List[Text]:
         """An order that cannot be cancelled needs no confirmation."""
         slots = await super().required_slots(domain_slots, dispatcher, tracker, domain)
         known = tracker.get_slot("order_number") is not None
@@ -147,8 +188,9 @@ class ActionAskConfirmCancellation(Action):
         """The name Rasa calls."""
         return "action_ask_cancel_order_form_confirm_cancellation"
 
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker,
-                  domain: DomainDict) -> List[EventType]:
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
+    ) -> List[EventType]:
         """Asks, and remembers which order the question was about."""
         number = str(tracker.get_slot("order_number"))
         order = await find_order(number)
@@ -165,8 +207,9 @@ class ActionAnswerOrder(Action):
         """The name Rasa calls."""
         return "action_answer_order"
 
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker,
-                  domain: DomainDict) -> List[EventType]:
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
+    ) -> List[EventType]:
         """Says the answer, or lets go of a question without a number."""
         number = tracker.get_slot("order_number")
         if number is None:
@@ -188,8 +231,9 @@ class ActionCancelOrder(Action):
         """The name Rasa calls."""
         return "action_cancel_order"
 
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker,
-                  domain: DomainDict) -> List[EventType]:
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
+    ) -> List[EventType]:
         """Cancels at most the order, and at most for the fee, that was asked about."""
         number = tracker.get_slot("order_number")
         clean = [SlotSet(name, None) for name in ("confirm_cancellation", "cancellation")]
@@ -212,8 +256,9 @@ class ActionCancelOrder(Action):
         dispatcher.utter_message(text=answers.cancellation_refusal(order, date.today()))
         return []
 
-    async def _cancel(self, number: str, dispatcher: CollectingDispatcher,
-                      tracker: Tracker) -> List[EventType]:
+    async def _cancel(
+        self, number: str, dispatcher: CollectingDispatcher, tracker: Tracker
+    ) -> List[EventType]:
         accepted = RECALL_FEE_CENTS if tracker.get_slot("cancellation") == "fee" else 0
         before = await find_order(number)
         fee = (cancellation_fee_cents(before) if before else None) or 0
@@ -235,8 +280,9 @@ class ActionResumeOrderTopic(Action):
         """The name Rasa calls."""
         return "action_resume_order_topic"
 
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker,
-                  domain: DomainDict) -> List[EventType]:
+    async def run(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
+    ) -> List[EventType]:
         """Starts the form of the last topic again, now with this number."""
         numbers = numbers_in_message(tracker)
         if not numbers:

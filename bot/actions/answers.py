@@ -59,35 +59,47 @@ def _track_order(order: Order, today: date) -> str:
 
 def _change_order(order: Order, today: date) -> str:
     if order.status is Status.PROCESSING:
-        return (f"Order {order.number} has not left yet, so you can still change it: open "
-                f"{ORDERS_PAGE} > {order.number} > Change items, adjust and save. A difference "
-                "in price is charged or paid back the same way you paid.")
+        return (
+            f"Order {order.number} has not left yet, so you can still change it: open "
+            f"{ORDERS_PAGE} > {order.number} > Change items, adjust and save. A difference "
+            "in price is charged or paid back the same way you paid."
+        )
     if order.status in (Status.DISPATCHED, Status.IN_TRANSIT):
-        return (f"Order {order.number} has already left our warehouse, so its items are fixed. "
-                f"You can send back what you do not want within {RETURN_DAYS} days of delivery, "
-                "free of charge, and order the rest anew.")
+        return (
+            f"Order {order.number} has already left our warehouse, so its items are fixed. "
+            f"You can send back what you do not want within {RETURN_DAYS} days of delivery, "
+            "free of charge, and order the rest anew."
+        )
     return _settled(order, today, "it can no longer be changed")
 
 
 def _change_shipping_address(order: Order, today: date) -> str:
     if order.status is Status.PROCESSING:
-        return (f"Order {order.number} has not left yet. Open {ORDERS_PAGE} > {order.number} > "
-                "Delivery address, choose or enter the new one and save: it applies at once.")
+        return (
+            f"Order {order.number} has not left yet. Open {ORDERS_PAGE} > {order.number} > "
+            "Delivery address, choose or enter the new one and save: it applies at once."
+        )
     if order.status in (Status.DISPATCHED, Status.IN_TRANSIT):
-        return (f"Order {order.number} is already with {order.carrier}. On their tracking page, "
-                f"under number {order.tracking_number}, choose Redirect: another address in the "
-                "same town, a neighbour or a pick-up point are free.")
+        return (
+            f"Order {order.number} is already with {order.carrier}. On their tracking page, "
+            f"under number {order.tracking_number}, choose Redirect: another address in the "
+            "same town, a neighbour or a pick-up point are free."
+        )
     return _settled(order, today, "the address can no longer be changed")
 
 
 def _get_refund(order: Order, today: date) -> str:
     if order.status is Status.PROCESSING:
-        return (f"Order {order.number} has not left yet, so cancelling is quicker than a refund: "
-                "it is free and the money goes back at once. Just write “cancel the order”.")
+        return (
+            f"Order {order.number} has not left yet, so cancelling is quicker than a refund: "
+            "it is free and the money goes back at once. Just write “cancel the order”."
+        )
     if order.status in (Status.DISPATCHED, Status.IN_TRANSIT):
-        return (f"Order {order.number} is still on its way. Refuse the parcel at the door, or "
-                f"accept it and return it within {RETURN_DAYS} days; either way you get the full "
-                "price back.")
+        return (
+            f"Order {order.number} is still on its way. Refuse the parcel at the door, or "
+            f"accept it and return it within {RETURN_DAYS} days; either way you get the full "
+            "price back."
+        )
     if order.status is Status.DELIVERED and order.delivered_on is not None:
         return _return_of_delivered(order, order.delivered_on, today)
     return _track_refund(order, today)
@@ -96,44 +108,63 @@ def _get_refund(order: Order, today: date) -> str:
 def _return_of_delivered(order: Order, delivered_on: date, today: date) -> str:
     last_day = delivered_on + timedelta(days=RETURN_DAYS)
     if today > last_day:
-        return (f"Order {order.number} was delivered {_on(delivered_on, today)}, and the "
-                f"{RETURN_DAYS} days for a return are over. If an item is faulty, the two-year "
-                f"warranty still applies: {ORDERS_PAGE} > {order.number} > Report a fault.")
-    return (f"You can return order {order.number} until {spoken(last_day, today)}. Open "
-            f"{ORDERS_PAGE} > {order.number} > Return items, print the free label and drop the "
-            f"parcel off. The money is back within {REFUND_DAYS} working days of its arrival.")
+        return (
+            f"Order {order.number} was delivered {_on(delivered_on, today)}, and the "
+            f"{RETURN_DAYS} days for a return are over. If an item is faulty, the two-year "
+            f"warranty still applies: {ORDERS_PAGE} > {order.number} > Report a fault."
+        )
+    return (
+        f"You can return order {order.number} until {spoken(last_day, today)}. Open "
+        f"{ORDERS_PAGE} > {order.number} > Return items, print the free label and drop the "
+        f"parcel off. The money is back within {REFUND_DAYS} working days of its arrival."
+    )
 
 
 def _track_refund(order: Order, today: date) -> str:
     if order.status is Status.REFUND_PENDING and order.refund_requested_on is not None:
         latest = _working_days_after(max(order.refund_requested_on, today), REFUND_DAYS)
-        return (f"The refund for order {order.number} was requested "
-                f"{_on(order.refund_requested_on, today)} and is being checked. The money goes "
-                f"back the way you paid, by {spoken(latest, today)} at the latest.")
+        return (
+            f"The refund for order {order.number} was requested "
+            f"{_on(order.refund_requested_on, today)} and is being checked. The money goes "
+            f"back the way you paid, by {spoken(latest, today)} at the latest."
+        )
     if order.status is Status.REFUNDED:
-        return (f"The refund for order {order.number} was sent {_on(order.refunded_on, today)}, "
-                "the same way you paid. Banks take up to two working days to show it.")
+        return (
+            f"The refund for order {order.number} was sent {_on(order.refunded_on, today)}, "
+            "the same way you paid. Banks take up to two working days to show it."
+        )
     if order.status is Status.CANCELLED:
-        return (f"Order {order.number} was cancelled {_on(order.cancelled_on, today)}. What you "
-                f"paid is back within {REFUND_DAYS} working days of that, the same way you paid.")
-    return (f"No refund has been requested for order {order.number}. To ask for one, open "
-            f"{ORDERS_PAGE} > {order.number} > Return items.")
+        return (
+            f"Order {order.number} was cancelled {_on(order.cancelled_on, today)}. What you "
+            f"paid is back within {REFUND_DAYS} working days of that, the same way you paid."
+        )
+    return (
+        f"No refund has been requested for order {order.number}. To ask for one, open "
+        f"{ORDERS_PAGE} > {order.number} > Return items."
+    )
 
 
 def _get_invoice(order: Order, today: date) -> str:
     if order.status is Status.CANCELLED:
-        return (f"Order {order.number} was cancelled {_on(order.cancelled_on, today)}; in place "
-                f"of an invoice you find the credit note under {ORDERS_PAGE} > {order.number} > "
-                "Documents.")
-    return (f"The invoice for order {order.number} is under {ORDERS_PAGE} > {order.number} > "
-            "Documents > Invoice (PDF). “Send again” there mails it to the address on the order.")
+        return (
+            f"Order {order.number} was cancelled {_on(order.cancelled_on, today)}; in place "
+            f"of an invoice you find the credit note under {ORDERS_PAGE} > {order.number} > "
+            "Documents."
+        )
+    return (
+        f"The invoice for order {order.number} is under {ORDERS_PAGE} > {order.number} > "
+        "Documents > Invoice (PDF). “Send again” there mails it to the address on the order."
+    )
 
 
 def _check_invoice(order: Order, today: date) -> str:
     issued = f"The invoice for order {order.number} was issued {_on(order.ordered_on, today)}"
     lists = f" and lists {items_of(order)}."
-    paid = (" It is paid." if order.paid else
-            f" It is still open: pay it under {ORDERS_PAGE} > {order.number} > Pay now.")
+    paid = (
+        " It is paid."
+        if order.paid
+        else f" It is still open: pay it under {ORDERS_PAGE} > {order.number} > Pay now."
+    )
     look = f" You find it under {ORDERS_PAGE} > {order.number} > Documents."
     if order.status is Status.CANCELLED:
         paid = " As the order was cancelled, nothing is left to pay."
@@ -145,27 +176,35 @@ def cancellation_question(order: Order) -> str:
     head = f"Order {order.number} ({items_of(order)})"
     if cancellation_fee_cents(order) == 0:
         return f"{head} has not left yet, so cancelling is free. Shall I cancel it?"
-    return (f"{head} has already left our warehouse. I can call the parcel back for {RECALL_FEE}, "
-            "which is kept from the refund. Shall I cancel it for that fee?")
+    return (
+        f"{head} has already left our warehouse. I can call the parcel back for {RECALL_FEE}, "
+        "which is kept from the refund. Shall I cancel it for that fee?"
+    )
 
 
 def cancellation_refusal(order: Order, today: date) -> str:
     """Why an order cannot be cancelled, and what can be done instead."""
     if order.status is Status.DELIVERED and order.delivered_on is not None:
-        return (f"Order {order.number} was delivered {_on(order.delivered_on, today)}, so it "
-                f"cannot be cancelled. {_return_of_delivered(order, order.delivered_on, today)}")
+        return (
+            f"Order {order.number} was delivered {_on(order.delivered_on, today)}, so it "
+            f"cannot be cancelled. {_return_of_delivered(order, order.delivered_on, today)}"
+        )
     if order.status in (Status.DISPATCHED, Status.IN_TRANSIT):
-        return (f"Order {order.number} has left our warehouse in the meantime, so I have not "
-                f"cancelled it. Cancelling now costs {RECALL_FEE}: write “cancel the order” "
-                "once more if you want that.")
+        return (
+            f"Order {order.number} has left our warehouse in the meantime, so I have not "
+            f"cancelled it. Cancelling now costs {RECALL_FEE}: write “cancel the order” "
+            "once more if you want that."
+        )
     return _settled(order, today, "there is nothing left to cancel")
 
 
 def cancellation_done(number: str, fee_cents: int) -> str:
     """Confirms a cancellation."""
     fee = f" minus the fee of {RECALL_FEE}" if fee_cents else ""
-    return (f"Done: order {number} is cancelled. Your money{fee} goes back the way you paid, "
-            f"within {REFUND_DAYS} working days.")
+    return (
+        f"Done: order {number} is cancelled. Your money{fee} goes back the way you paid, "
+        f"within {REFUND_DAYS} working days."
+    )
 
 
 def _settled(order: Order, today: date, so: str) -> str:

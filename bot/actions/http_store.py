@@ -10,8 +10,15 @@ import requests
 
 from bot.actions.orders import CancellationRefused, Item, Order, OrderStoreUnavailable, Status
 
-_DATES = ("ordered_on", "expected_on", "dispatched_on", "delivered_on", "cancelled_on",
-          "refund_requested_on", "refunded_on")
+_DATES = (
+    "ordered_on",
+    "expected_on",
+    "dispatched_on",
+    "delivered_on",
+    "cancelled_on",
+    "refund_requested_on",
+    "refunded_on",
+)
 
 
 class HttpOrderStore:
@@ -45,14 +52,19 @@ class HttpOrderStore:
             raise CancellationRefused(self._read(answer, 409))
         return self._read(answer, 200)
 
-    def _ask(self, method: str, number: str, rest: str,
-             body: Optional[Dict[str, Any]] = None) -> requests.Response:
+    def _ask(
+        self, method: str, number: str, rest: str, body: Optional[Dict[str, Any]] = None
+    ) -> requests.Response:
         if not re.fullmatch(r"[0-9A-Za-z-]{1,32}", number):
             raise ValueError("an order number is made of letters, digits and hyphens")
         try:
             return requests.request(
-                method, f"{self._url}/orders/{number}{rest}", json=body,
-                headers=self._headers, timeout=self._timeout, allow_redirects=False,
+                method,
+                f"{self._url}/orders/{number}{rest}",
+                json=body,
+                headers=self._headers,
+                timeout=self._timeout,
+                allow_redirects=False,
             )
         except requests.RequestException as error:
             raise OrderStoreUnavailable(
@@ -62,7 +74,8 @@ class HttpOrderStore:
     def _read(self, answer: requests.Response, expected: int) -> Order:
         if answer.status_code != expected:
             raise OrderStoreUnavailable(
-                f"the order store at {self._url} answered {answer.status_code}")
+                f"the order store at {self._url} answered {answer.status_code}"
+            )
         try:
             return _order(answer.json())
         except (KeyError, TypeError, ValueError) as error:
@@ -74,7 +87,11 @@ class HttpOrderStore:
 def _order(body: Dict[str, Any]) -> Order:
     days = {name: date.fromisoformat(body[name]) for name in _DATES if body.get(name)}
     return Order(
-        number=str(body["number"]), status=Status(body["status"]), paid=bool(body["paid"]),
+        number=str(body["number"]),
+        status=Status(body["status"]),
+        paid=bool(body["paid"]),
         items=tuple(Item(str(item["name"]), int(item["quantity"])) for item in body["items"]),
-        carrier=body.get("carrier"), tracking_number=body.get("tracking_number"), **days,
+        carrier=body.get("carrier"),
+        tracking_number=body.get("tracking_number"),
+        **days,
     )

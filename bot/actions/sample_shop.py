@@ -25,14 +25,39 @@ from bot.actions.orders import (
 FIRST_NUMBER = 10001
 LAST_NUMBER = 10060
 #: The order of the states; order 10042 is in transit by it, 10043 still being processed.
-_STATES = (Status.PROCESSING, Status.DISPATCHED, Status.DELIVERED, Status.CANCELLED,
-           Status.REFUND_PENDING, Status.REFUNDED, Status.IN_TRANSIT)
+_STATES = (
+    Status.PROCESSING,
+    Status.DISPATCHED,
+    Status.DELIVERED,
+    Status.CANCELLED,
+    Status.REFUND_PENDING,
+    Status.REFUNDED,
+    Status.IN_TRANSIT,
+)
 _CARRIERS = (("DHL", "00340434"), ("DPD", "0150"), ("UPS", "1Z9F7"))
-_ITEMS = ("oak desk lamp", "linen cushion cover", "enamel teapot", "wool throw",
-          "set of four soup bowls", "wall clock", "cork bath mat", "glass carafe",
-          "folding side table", "jute basket", "cotton bath towel", "brass candle holder")
-_DATES = ("ordered_on", "expected_on", "dispatched_on", "delivered_on", "cancelled_on",
-          "refund_requested_on", "refunded_on")
+_ITEMS = (
+    "oak desk lamp",
+    "linen cushion cover",
+    "enamel teapot",
+    "wool throw",
+    "set of four soup bowls",
+    "wall clock",
+    "cork bath mat",
+    "glass carafe",
+    "folding side table",
+    "jute basket",
+    "cotton bath towel",
+    "brass candle holder",
+)
+_DATES = (
+    "ordered_on",
+    "expected_on",
+    "dispatched_on",
+    "delivered_on",
+    "cancelled_on",
+    "refund_requested_on",
+    "refunded_on",
+)
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS shop (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS orders (
@@ -109,15 +134,19 @@ class SampleShop:
             shift = f"{(today - seeded_on).days:+d} days"
             moves = ", ".join(f"{name} = date({name}, :shift)" for name in _DATES)
             connection.execute(f"UPDATE orders SET {moves} WHERE touched = 0", {"shift": shift})
-        connection.execute("INSERT OR REPLACE INTO shop VALUES ('seeded_on', ?)",
-                           (today.isoformat(),))
+        connection.execute(
+            "INSERT OR REPLACE INTO shop VALUES ('seeded_on', ?)", (today.isoformat(),)
+        )
         connection.commit()
 
 
 def _seeded_on(connection: sqlite3.Connection) -> Optional[date]:
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'shop'").fetchone()
-    row = connection.execute("SELECT value FROM shop WHERE name = 'seeded_on'").fetchone() \
-        if known else None
+    row = (
+        connection.execute("SELECT value FROM shop WHERE name = 'seeded_on'").fetchone()
+        if known
+        else None
+    )
     return date.fromisoformat(row["value"]) if row else None
 
 
@@ -134,7 +163,9 @@ def _sample_order(number: int, today: date) -> Order:
     names = random.sample(_ITEMS, random.randint(1, 3))
     sent = "dispatched_on" in days
     return Order(
-        number=str(number), status=status, paid=random.random() < 0.85,
+        number=str(number),
+        status=status,
+        paid=random.random() < 0.85,
         ordered_on=today - timedelta(days=ordered),
         expected_on=today + timedelta(days=4 - ordered if ordered < 4 else 1),
         items=tuple(Item(name, random.randint(1, 2)) for name in names),
@@ -167,8 +198,13 @@ def _sample_days(status: Status, random: Random) -> Tuple[int, Dict[str, int]]:
 
 def _insert(connection: sqlite3.Connection, order: Order) -> None:
     columns = ("number", "status", "paid", "carrier", "tracking_number", *_DATES)
-    values = [order.number, order.status.value, int(order.paid), order.carrier,
-              order.tracking_number]
+    values = [
+        order.number,
+        order.status.value,
+        int(order.paid),
+        order.carrier,
+        order.tracking_number,
+    ]
     for name in _DATES:
         day: Optional[date] = getattr(order, name)
         values.append(day.isoformat() if day else None)
@@ -189,7 +225,11 @@ def _read(connection: sqlite3.Connection, number: str) -> Optional[Order]:
     ).fetchall()
     days = {name: date.fromisoformat(row[name]) for name in _DATES if row[name]}
     return Order(
-        number=row["number"], status=Status(row["status"]), paid=bool(row["paid"]),
+        number=row["number"],
+        status=Status(row["status"]),
+        paid=bool(row["paid"]),
         items=tuple(Item(item["name"], item["quantity"]) for item in items),
-        carrier=row["carrier"], tracking_number=row["tracking_number"], **days,
+        carrier=row["carrier"],
+        tracking_number=row["tracking_number"],
+        **days,
     )

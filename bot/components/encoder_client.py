@@ -47,8 +47,13 @@ class EncoderClient:
         read_seconds: the longest wait for an answer.
     """
 
-    def __init__(self, url: Optional[Text] = None, token: Optional[Text] = None,
-                 connect_seconds: float = 3.0, read_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: Optional[Text] = None,
+        token: Optional[Text] = None,
+        connect_seconds: float = 3.0,
+        read_seconds: float = 30.0,
+    ) -> None:
         self.url = (url or os.environ.get(URL_VARIABLE) or DEFAULT_URL).rstrip("/")
         self._token = token or os.environ.get(TOKEN_VARIABLE) or ""
         self._timeout = (connect_seconds, read_seconds)
@@ -118,8 +123,11 @@ class EncoderClient:
         try:
             body = answer.json()
             raw, dimension = body["vectors"], int(body["dimension"])
-            flat = (np.frombuffer(base64.b64decode(raw), dtype="<f4") if isinstance(raw, str)
-                    else np.asarray(raw, dtype="<f4"))
+            flat = (
+                np.frombuffer(base64.b64decode(raw), dtype="<f4")
+                if isinstance(raw, str)
+                else np.asarray(raw, dtype="<f4")
+            )
             return Encoded(flat.reshape(count, dimension).astype(np.float32), str(body["digest"]))
         except (KeyError, TypeError, ValueError) as error:
             raise EncoderUnavailable(

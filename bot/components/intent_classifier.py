@@ -32,9 +32,7 @@ logger = logging.getLogger(__name__)
 NOVELTY = "novelty"
 
 
-@DefaultV1Recipe.register(
-    DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True
-)
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
 class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
     """Ranks intents by `bot.components.intent_model.IntentModel`."""
 
@@ -50,11 +48,20 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
 
     @staticmethod
     def get_default_config() -> Dict[Text, Any]:
-        """`ranking_length`: how many intents `intent_ranking` names, at least one."""
-        return {"ranking_length": 10}
+        """The settings.
 
-    def __init__(self, config: Dict[Text, Any], model_storage: ModelStorage, resource: Resource,
-                 model: Optional[IntentModel] = None) -> None:
+        `ranking_length`: how many intents `intent_ranking` names, at least one.
+        `unknown_intent`: the intent, if trained at all, that stands for everything else.
+        """
+        return {"ranking_length": 10, "unknown_intent": "out_of_scope"}
+
+    def __init__(
+        self,
+        config: Dict[Text, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        model: Optional[IntentModel] = None,
+    ) -> None:
         """Constructs the classifier; without a model it knows no intent."""
         self._config = config
         self._model_storage = model_storage
@@ -73,8 +80,13 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
         return hashlib.sha256(Path(intent_model.__file__).read_bytes()).hexdigest()
 
     @classmethod
-    def create(cls, config: Dict[Text, Any], model_storage: ModelStorage, resource: Resource,
-               execution_context: ExecutionContext) -> "SentenceVectorIntentClassifier":
+    def create(
+        cls,
+        config: Dict[Text, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> "SentenceVectorIntentClassifier":
         """Creates an untrained classifier."""
         return cls(config, model_storage, resource)
 
@@ -89,15 +101,21 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
             [str(e.get(INTENT)) for e in examples],
             [str(e.get(TEXT)) for e in examples],
             _name_vectors(examples),
+            self._config["unknown_intent"],
         )
         with self._model_storage.write_to(self._resource) as folder:
             self._model.save(folder)
         return self._resource
 
     @classmethod
-    def load(cls, config: Dict[Text, Any], model_storage: ModelStorage, resource: Resource,
-             execution_context: ExecutionContext, **kwargs: Any,
-             ) -> "SentenceVectorIntentClassifier":
+    def load(
+        cls,
+        config: Dict[Text, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> "SentenceVectorIntentClassifier":
         """Loads a trained classifier.
 
         Raises:

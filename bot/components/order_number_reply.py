@@ -25,10 +25,10 @@ INFORM = "inform_order_number"
 NUMBER = re.compile(r"(?<![\d.,])\d{3,12}(?![\d]|[.,]\d)")
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 FILLERS: FrozenSet[Text] = frozenset(
-    """a actually ah and be bought but correct correction for from get give given got goes has have
+    """a about actually ah and another asked be bought but correct correction different for from get give given got goes has have
     here here's hello hey hi hm hmm i i'm i've id in instead is it it's its just made maybe me mean
     meant mine mistake mistyped my nah no nope not no. nr nr. num number numbers of oh ok okay one
-    oops oooops or order order's ordered orders other our please pls plz ref reference rather right
+    oops oooops one's or order order's ordered orders other our please pls plz ref reference rather right
     said say see should sir so sorry sry sure thank thanks that that's the then there this to try
     typed typo uh uhm um umm wait was we well with wrong yeah yep yes you your""".split()
 )
@@ -48,9 +48,7 @@ def order_numbers_only(text: Text) -> bool:
     return len(words) <= 12 and all(word in FILLERS for word in words)
 
 
-@DefaultV1Recipe.register(
-    DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=False
-)
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=False)
 class OrderNumberReply(IntentClassifier, GraphComponent):
     """Gives such messages the intent `inform_order_number`, with certainty."""
 
@@ -60,8 +58,13 @@ class OrderNumberReply(IntentClassifier, GraphComponent):
         return [IntentClassifier]
 
     @classmethod
-    def create(cls, config: Dict[Text, Any], model_storage: ModelStorage, resource: Resource,
-               execution_context: ExecutionContext) -> "OrderNumberReply":
+    def create(
+        cls,
+        config: Dict[Text, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> "OrderNumberReply":
         """Creates the component; it has no settings."""
         return cls()
 

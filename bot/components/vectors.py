@@ -25,9 +25,7 @@ logger = logging.getLogger(__name__)
 DIGEST_FILE = "encoder.json"
 
 
-@DefaultV1Recipe.register(
-    DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=True
-)
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=True)
 class SentenceVectorFeaturizer(DenseFeaturizer, GraphComponent):
     """Sets one dense sentence feature: the encoder's unit vector of the message's text.
 
@@ -58,8 +56,14 @@ class SentenceVectorFeaturizer(DenseFeaturizer, GraphComponent):
             "read_seconds": 30.0,
         }
 
-    def __init__(self, config: Dict[Text, Any], name: Text, model_storage: ModelStorage,
-                 resource: Resource, digest: Optional[Text] = None) -> None:
+    def __init__(
+        self,
+        config: Dict[Text, Any],
+        name: Text,
+        model_storage: ModelStorage,
+        resource: Resource,
+        digest: Optional[Text] = None,
+    ) -> None:
         """Constructs the featurizer; `digest` is the encoder it was trained with, if any."""
         super().__init__(name, config)
         self._model_storage = model_storage
@@ -80,8 +84,13 @@ class SentenceVectorFeaturizer(DenseFeaturizer, GraphComponent):
             return None  # training itself will say so, with the address
 
     @classmethod
-    def create(cls, config: Dict[Text, Any], model_storage: ModelStorage, resource: Resource,
-               execution_context: ExecutionContext) -> "SentenceVectorFeaturizer":
+    def create(
+        cls,
+        config: Dict[Text, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> "SentenceVectorFeaturizer":
         """Creates an untrained featurizer."""
         return cls(config, execution_context.node_name, model_storage, resource)
 
@@ -97,8 +106,14 @@ class SentenceVectorFeaturizer(DenseFeaturizer, GraphComponent):
         return self._resource
 
     @classmethod
-    def load(cls, config: Dict[Text, Any], model_storage: ModelStorage, resource: Resource,
-             execution_context: ExecutionContext, **kwargs: Any) -> "SentenceVectorFeaturizer":
+    def load(
+        cls,
+        config: Dict[Text, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> "SentenceVectorFeaturizer":
         """Loads the featurizer and compares encoders where the encoder is already up.
 
         Raises:
