@@ -67,7 +67,9 @@ class SentenceEncoder:
         # Threads that fight for two cores make one sentence take a quarter of a second (FACTS).
         torch.set_num_threads(1)
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as transformers_logging
 
+        transformers_logging.disable_progress_bar()
         path = self._path or str(packaged_model())
         try:
             self._model = SentenceTransformer(path, device="cpu")

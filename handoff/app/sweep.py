@@ -42,9 +42,18 @@ class Sweep:
     async def _pay(self, message: Message) -> bool:
         try:
             await self.take_turn(message.conversation_id, message.id)
+        except Exception as error:
+            # Whatever it is, the customer has waited long enough: a person must look.
+            log.exception("a message could not be decided; a person gets it")
+            return await self._hand_over(message, type(error).__name__)
+        return True
+
+    async def _hand_over(self, message: Message, why: str) -> bool:
+        try:
+            await self.take_turn.hand_over(message.conversation_id, message.id, why)
         except Exception:
-            # One message that cannot be decided must not keep the others from their turn.
-            log.exception("a message could not be decided; the next sweep tries again")
+            # One message that cannot even be handed over must not keep the others waiting.
+            log.exception("a message could not be handed over; the next sweep tries again")
             return False
         return True
 

@@ -70,6 +70,14 @@ class TakeTurn:
         self.bell.ring(conversation_id)
         self.bell.ring("outbox")
 
+    async def hand_over(self, conversation_id: str, message_id: str, why: str) -> None:
+        """Give a message that cannot be decided to a person; harmless when it was decided."""
+        signals = Signals(None, Feelings(), unavailable_why=why)
+        turn = Turn(decide(signals, self.limits, self.desk), None, signals)
+        await retry_stale(lambda: self._store_turn(conversation_id, message_id, turn))
+        self.bell.ring(conversation_id)
+        self.bell.ring("outbox")
+
     async def _take(self, conversation_id: str, message_id: str) -> None:
         async with self.store() as work:
             message = await work.messages.get(message_id)
@@ -126,7 +134,7 @@ class TakeTurn:
             return 0
         first, *others = await self.encoder.encode([text, *(m.text for m in said)])
         cosines = (sum(a * b for a, b in zip(first, v, strict=True)) for v in others)
-        return sum(cosine >= self.limits.same_cosine for cosine in cosines)
+        return sum(1 for cosine in cosines if cosine >= self.limits.same_cosine)
 
     async def _speak(
         self,

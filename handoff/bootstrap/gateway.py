@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -26,9 +27,11 @@ from handoff.bootstrap.parts import (
     open_store,
 )
 from handoff.core.policy import Desk
+from handoff.learning.schedule import request_learning, start_scheduler
 from handoff.ports import Store
 from handoff.settings import Settings
 from handoff.web.app import WebServices, create_app
+from handoff.web.server import DeskServer
 
 
 @dataclass(slots=True)
@@ -104,16 +107,31 @@ async def serve_gateway(settings: Settings) -> None:
         await encoder.load()
         feelings = await load_feelings(encoder, settings.training_data, settings.var / "models")
         gateway = build_gateway(settings, store, encoder, feelings, assistant)
-        scheduler = start_scheduler(settings, gateway.sweep)
-        stack.callback(scheduler.shutdown, wait=False)
-        await gateway.sweep.pay_owed_turns(0)
-        await gateway.console.start()
-        stack.push_async_callback(gateway.console.stop)
-        await _serve(gateway.app, settings.host, settings.port)
+
+        async def once_up() -> None:
+            # Rasa finds its encoder in this server, so nothing asks Rasa before it listens.
+            schedule = start_scheduler(settings, gateway.sweep)
+            stack.callback(schedule.shutdown, wait=False)
+            await gateway.console.start()
+            stack.push_async_callback(gateway.console.stop)
+            stack.push_async_callback(_ended, asyncio.create_task(_pay_debts(gateway.sweep)))
+
+        config = uvicorn.Config(
+            gateway.app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+        )
+        await DeskServer(config, once_up).serve()
 
 
-async def _serve(app: FastAPI, host: str, port: int) -> None:
-    config = uvicorn.Config(
-        app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=3
-    )
-    await uvicorn.Server(config).serve()
+async def _pay_debts(sweep: Sweep) -> None:
+    """Decide about what the process before left undecided, without waiting for the sweep."""
+    await sweep.pay_owed_turns(0)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from handoff.adapters.clock import WallClock
 from handoff.adapters.encoder import SentenceEncoder, digest_of, packaged_model
-from handoff.adapters.feelings import FeelingsModel, load_feelings
+from handoff.adapters.feelings import FeelingsModel, feelings_path, load_feelings
 from handoff.adapters.rasa import RasaAssistant
 from handoff.adapters.redaction import PresidioRedactor
 from handoff.bootstrap.parts import encoder_service, log_to_stderr, open_assistant, open_store
@@ -61,9 +61,14 @@ def trainer_for(settings: Settings, encoder_url: str) -> Trainer:
 
 def fingerprint_of(settings: Settings, learned: Path) -> str:
     """Return the digest of all that a model trained now would depend on."""
-    encoder = digest_of(settings.encoder or str(packaged_model()))
     requirements = settings.bot / "requirements.txt"
-    return fingerprint(settings.bot, settings.training_data, learned, encoder, requirements)
+    digest = encoder_digest(settings)
+    return fingerprint(settings.bot, settings.training_data, learned, digest, requirements)
+
+
+def encoder_digest(settings: Settings) -> str:
+    """Return what identifies the encoder, without loading it."""
+    return digest_of(settings.encoder or str(packaged_model()))
 
 
 async def train_release(settings: Settings, learned: Path, out: Path, say: Say) -> Path:
@@ -72,6 +77,17 @@ async def train_release(settings: Settings, learned: Path, out: Path, say: Say) 
         model = await trainer_for(settings, url).train(learned, out, progress=say)
     (model.parent / FINGERPRINT).write_text(fingerprint_of(settings, learned))
     return model
+
+
+async def prepare_feelings(settings: Settings, say: Say) -> None:
+    """Train the feelings model unless there is one of exactly this data."""
+    folder = settings.var / "models"
+    if feelings_path(settings.training_data, folder, encoder_digest(settings)).exists():
+        return
+    say("→ Training the reader of feelings, about a quarter of a minute")
+    began = time.monotonic()
+    async with feelings_model(settings):
+        say(f"  trained in {time.monotonic() - began:.0f} s")
 
 
 async def prepare_model(settings: Settings, say: Say, force: bool = False) -> Release:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import httpx
 
-from handoff.bootstrap.jobs import current_model, prepare_model
+from handoff.bootstrap.jobs import current_model, prepare_feelings, prepare_model
 from handoff.bootstrap.parts import check_exposure
 from handoff.core.errors import BadSetting
 from handoff.learning import rasa_process
@@ -66,6 +66,7 @@ async def run_everything(settings: Settings, say: Say) -> None:
     check_exposure(settings)
     _check_rasa_environment(settings)
     settings.var.mkdir(parents=True, exist_ok=True)
+    await prepare_feelings(settings, say)
     await prepare_model(settings, say)
 
     async def model() -> Sequence[str]:

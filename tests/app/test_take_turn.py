@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
+import numpy as np
 import pytest
 
 from handoff.app import phrases
@@ -271,8 +273,27 @@ async def test_one_poisonous_message_does_not_keep_the_sweep_from_the_others(des
             raise RuntimeError("a defect")
 
     desk.assistant.meanwhile = meanwhile
-    await desk.write("poison", key="kim")
+    poison = await desk.write("poison", key="kim")
     other = await desk.write("hello", key="lou")
     desk.clock.advance(60)
     await desk.sweep()
     assert await desk.said(other.conversation_id, Author.BOT) == ["About “hello”: yes."]
+    assert (await desk.conversation(poison.conversation_id)).state is State.WAITING
+    (handoff,) = await desk.handoffs()
+    assert handoff.findings[0].reason is Reason.BOT_UNAVAILABLE
+    assert handoff.findings[0].detail == "RuntimeError"
+
+
+async def test_figures_stay_plain_numbers_although_vectors_are_arrays(desk):
+    """What is stored as evidence must be JSON: numpy's numbers are not."""
+    encode = desk.encoder.encode
+
+    async def arrays(texts):
+        return [np.asarray(vector, dtype=np.float32) for vector in await encode(texts)]
+
+    desk.encoder.encode = arrays
+    await desk.ask("hello")
+    received = await desk.ask("hello")
+    async with desk.store() as work:
+        (decision,) = await work.decisions.of_message(received.message.id)
+    assert json.loads(json.dumps(decision.evidence))["signals"]["repeats"] == 1
