@@ -6,8 +6,8 @@ the rest. What a run leaves half done outside the database, `rollback.heal` puts
 
 A refused candidate stays accepted and is tried again in later nights, marked with the refused
 release. So that it does not block others, a refused attempt is followed by a smaller one: without
-the new topics that did not answer their own question, and, where the golden set said no, without
-what had been refused before.
+the new topics that did not answer their own question, or without what had been refused before, or
+with new topics alone (`Trial.smaller`).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from handoff.core.mining import Known
 from handoff.core.model import (
     Action,
     Candidate,
+    CandidateKind,
     CandidateStatus,
     Feelings,
     LearningRun,
@@ -118,12 +119,20 @@ class Trial:
         return " ".join(said)
 
     def smaller(self) -> list[Candidate]:
-        """Return the candidates of the next attempt: fewer, or as many when there is none."""
+        """Return the candidates of the next attempt: fewer, or as many when there is none.
+
+        Where only topics failed their own question, those are left out. Where the golden set said
+        no it is not known who is to blame: first what was refused before is left out, then the
+        examples, since a topic is worth more and, being apart from the others, harms less.
+        """
         bad = {c.id for c in self.unanswered}
         rest = [c for c in self.new if c.id not in bad]
         if self.verdict.passed:
             return rest
-        return [c for c in rest if c.release_id is None]
+        fresh = [c for c in rest if c.release_id is None]
+        topics = [c for c in rest if c.kind is CandidateKind.ANSWER]
+        parts = (part for part in (fresh, topics) if 0 < len(part) < len(self.new))
+        return next(parts, rest)
 
 
 @dataclass(slots=True)

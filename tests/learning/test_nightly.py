@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -35,9 +36,9 @@ from tests.learning.world import (
 
 
 @pytest.fixture(scope="module")
-async def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "desk.db"
-    await upgrade(f"sqlite:///{path}")
+    asyncio.run(upgrade(f"sqlite:///{path}"))
     return path
 
 
@@ -170,6 +171,24 @@ async def test_what_was_refused_does_not_block_what_is_new(world: World):
     assert await world.understands(GIFT) == GIFT_INTENT
     status = {key: c.status for key, c in (await world.candidates()).items()}
     assert status == {"key-bad": CandidateStatus.ACCEPTED, "key-good": CandidateStatus.LEARNED}
+
+
+async def test_a_bad_example_does_not_keep_a_topic_out(world: World):
+    example = {"kind": CandidateKind.EXAMPLE, "intent": "track_order", "answer": ""}
+    await world.accepted("bad", texts=("poison for the model",), **example)
+    await world.accepted("good")
+
+    def poisoned(known: dict[str, str]) -> None:
+        if "poison for the model" in known:
+            known.pop("where is my parcel")
+            known.pop("hello you")
+
+    world.spoil = poisoned
+    run = await world.learn()()
+    assert (run.status, run.learned, len(world.trained)) == (RunStatus.PROMOTED, 1, 2)
+    assert [path.is_file() for path in world.trained] == [False, True]
+    assert (await world.learn()()).status is RunStatus.REFUSED
+    assert await world.understands(GIFT) == GIFT_INTENT
 
 
 async def test_a_topic_must_answer_its_own_question(world: World):

@@ -43,6 +43,8 @@ REPLACED = [
     ("where is 10042", "where is my order"),
     ("Order #10042, please", "my order, please"),
     ("my order no. AB-12345 is late", "my order is late"),
+    ("my parcel 10042 is late", "my parcel is late"),
+    ("has the refund no. 10042 gone out", "has the refund gone out"),
     ("track 1Z999AA10123456784", "track my number"),
     ("the parcel number is 123456789012", "the parcel number is my number"),
     ("Hi Ana, jose here", "Hi someone, someone here"),
