@@ -117,11 +117,11 @@ class Desk:
             found.append(number)
         return found[1:]
 
-    def kill(self, name: str) -> None:
-        """Kill one part of the desk by the process number `handoff up` has for it."""
-        numbers = [n for n in self.children() if name in _command(n)]
-        assert numbers, f"there is no process {name}"
-        os.kill(numbers[0], signal.SIGKILL)
+    def send(self, command: str, number: signal.Signals) -> None:
+        """Send a signal to the part of the desk whose command line holds `command`."""
+        found = [child for child in self.children() if command in _command(child)]
+        assert found, f"there is no process {command}"
+        os.kill(found[0], number)
 
     def _ready(self) -> bool:
         assert self.process and self.process.poll() is None, f"the desk ended:\n{self.output()}"
@@ -162,6 +162,11 @@ class Desk:
         )
         assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def model(self) -> str:
+        """Return the name of the model Rasa has in use."""
+        status = httpx.get(f"http://127.0.0.1:{self.rasa_port}/status").json()
+        return Path(status["model_file"]).name
 
     def customer(self) -> Customer:
         """Open a chat on the page."""
