@@ -6,7 +6,12 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from handoff.core.limits import GOLDEN_FLOOR_MESSAGES, GOLDEN_MESSAGES_LOST, GOLDEN_MESSAGES_TAKEN
+from handoff.core.limits import (
+    GOLDEN_FLOOR_FACTOR,
+    GOLDEN_MESSAGES_LOST,
+    GOLDEN_MESSAGES_TAKEN,
+    GOLDEN_SHARE_LOST,
+)
 from handoff.core.text import plain_for_assistant
 
 _SAFE = str.maketrans({"[": "(", "]": ")", "{": "(", "}": ")", "\\": "/"})
@@ -65,9 +70,10 @@ def gate(
 ) -> GateVerdict:
     """Say whether the candidate is no worse on the golden set than the model in use.
 
-    Every figure of `GATED` may fall by `GOLDEN_MESSAGES_LOST` messages at most. So that one lost
-    message a night does not add up, it may also not fall more than `GOLDEN_FLOOR_MESSAGES` below
-    `floor`, the best figures of any earlier release (left out where None). A message of the
+    Every figure of `GATED` may fall by `GOLDEN_MESSAGES_LOST` messages at most, fewer on a small
+    golden set. So that small losses do not add up, it may also not fall more than
+    `GOLDEN_FLOOR_FACTOR` times as many messages below `floor`, the best figures of any earlier
+    release (left out where None). A message of the
     out-of-scope file that a learned topic answers is not lost, since a reviewer has approved that
     topic; but learned topics may take at most `GOLDEN_MESSAGES_TAKEN` more of them.
 
@@ -77,9 +83,14 @@ def gate(
         worse: texts the model in use had right and the candidate has not, quoted in the sentence.
         floor: best figures so far.
     """
-    lost = [name for name in GATED if _fell(before, after, name) > GOLDEN_MESSAGES_LOST]
-    slid = [name for name in GATED if floor and _fell(floor, after, name) > GOLDEN_FLOOR_MESSAGES]
-    taken = round((after.get("oos_taken", 0.0) - before.get("oos_taken", 0.0)) * _whole(after))
+    lost = [name for name in GATED if _fell(before, after, name) > tolerated(after, name)]
+    slid = [
+        name
+        for name in GATED
+        if floor and _fell(floor, after, name) > tolerated(after, name) * GOLDEN_FLOOR_FACTOR
+    ]
+    more = after.get("oos_taken", 0.0) - before.get("oos_taken", 0.0)
+    taken = round(more * _measured_on(after, "oos_recall"))
     figures = "; ".join(
         f"{words} {before[name]:.1%} → {after[name]:.1%}" for name, words in GATED.items()
     )
@@ -92,18 +103,21 @@ def gate(
     return GateVerdict(not reasons, " ".join((verdict, f"{figures}.", *notes, *_quoted(worse))))
 
 
+def tolerated(figures: Mapping[str, float], name: str) -> int:
+    """Return how many messages a figure may fall at one go, given the size of the golden set."""
+    return min(GOLDEN_MESSAGES_LOST, int(GOLDEN_SHARE_LOST * _measured_on(figures, name)))
+
+
+def _measured_on(figures: Mapping[str, float], name: str) -> float:
+    return figures["out_of_scope_messages" if name == "oos_recall" else "in_scope_messages"]
+
+
 def _fell(before: Mapping[str, float], after: Mapping[str, float], name: str) -> int:
     """Return by how many messages a figure fell; negative when it rose."""
     lost = before[name] - after[name]
-    if name != "oos_recall":
-        return round(lost * after["in_scope_messages"])
-    return round(
-        (lost + before.get("oos_taken", 0.0) - after.get("oos_taken", 0.0)) * _whole(after)
-    )
-
-
-def _whole(figures: Mapping[str, float]) -> float:
-    return figures["out_of_scope_messages"]
+    if name == "oos_recall":
+        lost += before.get("oos_taken", 0.0) - after.get("oos_taken", 0.0)
+    return round(lost * _measured_on(after, name))
 
 
 def _quoted(worse: Sequence[str]) -> list[str]:
