@@ -137,10 +137,11 @@ class SimRoutes:
         return handler
 
     async def users(self, request: Request) -> Response:
-        """All people, without the bot and the anonymous account."""
+        """All people by number, without the bot and the anonymous account."""
         Query(request, set())
         people_only = [u for u in self._world.users.values() if not u.is_bot]
-        return JSONResponse([user_view(user) for user in people_only])
+        # A state file gives them back in any order; the page starts as the first of them.
+        return JSONResponse([user_view(u) for u in sorted(people_only, key=lambda u: u.id)])
 
     async def chats(self, request: Request) -> Response:
         """All chats with members and topics."""

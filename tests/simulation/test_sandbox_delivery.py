@@ -185,6 +185,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         bot, people = Bot(url), People(url)
         assert people.get("messages", chat_id=GROUP, topic_id=thread) == before
         assert people.get("messages", chat_id=GROUP) == []
+        assert [u["id"] for u in people.get("users")] == [1001, 1002, 1003, 1004, 1005]
         assert bot.updates() == pending
         assert bot.ok("answerCallbackQuery", callback_query_id=query) is True
         newer = bot.ok("sendMessage", chat_id=GROUP, message_thread_id=thread, text="d")
