@@ -99,7 +99,7 @@ class OrderFormValidation(FormValidationAction, ABC):
         """
         asked = tracker.get_slot(REQUESTED_SLOT) in self.domain_slots(domain)
         answering = follows_the_customer(tracker)
-        intent = tracker.get_intent_of_latest_message()
+        intent = ((tracker.latest_message or {}).get("intent") or {}).get("name")
         if asked and answering and intent in TOPICS - self.topics:
             return [ActionExecutionRejected(self.form_name())]
         tries = (tracker.get_slot("order_number_tries") or 0) if asked else 0

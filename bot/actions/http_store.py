@@ -78,7 +78,7 @@ class HttpOrderStore:
             )
         try:
             return _order(answer.json())
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise OrderStoreUnavailable(
                 f"the order store at {self._url} sent an order of another shape: {error}"
             ) from error

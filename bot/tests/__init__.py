@@ -1,0 +1,1 @@
+"""Tests of the assistant, run by pytest in the Rasa environment."""
