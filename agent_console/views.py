@@ -28,6 +28,7 @@ from handoff.core.model import (
     Conversation,
     Finding,
     Handoff,
+    IntentScore,
     Message,
     Person,
     Reason,
@@ -35,6 +36,7 @@ from handoff.core.model import (
     State,
     Truth,
 )
+from handoff.core.policy import Desk
 from handoff.core.statistics import Statistics
 
 NAME_UNITS = 64
@@ -164,6 +166,11 @@ def _mood_falling(f: Finding) -> str:
     return f"The mood is bad and getting worse: {value} negative, the limit is {limit}"
 
 
+def _out_of_scope(f: Finding) -> str:
+    guess = f", its best guess was “{human(f.detail)}” with {percent(f.limit)}" if f.detail else ""
+    return f"Nobody has taught the bot this: {percent(f.value)} sure it is new to it{guess}"
+
+
 def _not_understood(f: Finding) -> str:
     value, limit = against(f.value, f.limit)
     if not f.detail:
@@ -195,6 +202,7 @@ _WHY: dict[Reason, Callable[[Finding], str]] = {
     Reason.SENSITIVE_INTENT: _sensitive,
     Reason.ANGRY: _angry,
     Reason.MOOD_FALLING: _mood_falling,
+    Reason.OUT_OF_SCOPE: _out_of_scope,
     Reason.NOT_UNDERSTOOD: _not_understood,
     Reason.AMBIGUOUS: _ambiguous,
     Reason.CUSTOMER_REPEATS: _customer_repeats,
@@ -207,6 +215,7 @@ REASON_WORDS: dict[str, str] = {
     Reason.SENSITIVE_INTENT.value: "always a person's",
     Reason.ANGRY.value: "angry",
     Reason.MOOD_FALLING.value: "mood falling",
+    Reason.OUT_OF_SCOPE.value: "new to the bot",
     Reason.NOT_UNDERSTOOD.value: "not understood",
     Reason.AMBIGUOUS.value: "ambiguous",
     Reason.CUSTOMER_REPEATS.value: "customer repeats",
@@ -432,12 +441,17 @@ def _ended_rows(card: Card) -> Rows:
 
 
 def top_intents(lines: Sequence[Message], most: int = 3) -> list[str]:
-    """Return the intents the customer's lines most looked like, best first."""
-    best: dict[str, float] = {}
-    for line in lines:
-        for score in line.parse.ranking if line.parse and line.author is Author.CUSTOMER else ():
-            best[score.intent] = max(best.get(score.intent, 0.0), score.confidence)
-    return sorted(best, key=lambda intent: -best[intent])[:most]
+    """Return the intents to offer first: those of the last line understood, then of earlier ones.
+
+    What only says that the bot knows no intent is no intent to choose.
+    """
+    said = [line for line in lines if line.parse and line.author is Author.CUSTOMER]
+    ranked = (score.intent for line in reversed(said) for score in _first(line, most))
+    return [i for i in dict.fromkeys(ranked) if i not in Desk().unknown_intents][:most]
+
+
+def _first(line: Message, most: int) -> Sequence[IntentScore]:
+    return line.parse.ranking[: most + 1] if line.parse else ()
 
 
 def picker(intents: Sequence[str], page: int, choose: Do, turn: Do, id: str, version: int) -> Rows:

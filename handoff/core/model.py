@@ -130,6 +130,7 @@ class Reason(StrEnum):
     SENSITIVE_INTENT = "sensitive_intent"
     ANGRY = "angry"
     MOOD_FALLING = "mood_falling"
+    OUT_OF_SCOPE = "out_of_scope"
     NOT_UNDERSTOOD = "not_understood"
     AMBIGUOUS = "ambiguous"
     CUSTOMER_REPEATS = "customer_repeats"

@@ -127,23 +127,23 @@ def _feelings(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
 
 
 def _understanding(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterable[Finding]:
-    """Unsure or torn between two intents; a direct answer to the bot's own question is neither."""
+    """Unknown, unsure or torn between two; an answer to the bot's own question is none of these."""
     if signals.awaiting_slot or signals.pressed:
         return
     best = _best(signals)
     ranking = signals.parse.ranking if signals.parse else ()
     known = [s for s in ranking if s.intent not in desk.unknown_intents]
     first, second = (*known[:2], *[IntentScore("", 0.0)] * 2)[:2]
-    if best.confidence < limits.confidence or best.intent in desk.unknown_intents:
-        # Where an intent for the unknown won, that is what the best known one had to beat.
-        needed = max(limits.confidence, best.confidence if best != first else 0.0)
-        yield Finding(Reason.NOT_UNDERSTOOD, first.confidence, needed, first.intent)
+    if best.intent in desk.unknown_intents:
+        # It had to be surer than the best of the intents that are known.
+        yield Finding(Reason.OUT_OF_SCOPE, best.confidence, first.confidence, first.intent)
+        return
+    if best.confidence < limits.confidence:
+        yield Finding(Reason.NOT_UNDERSTOOD, best.confidence, limits.confidence, best.intent)
         return
     margin = first.confidence - second.confidence
     if margin < limits.margin and best.confidence < limits.ambiguous_below:
-        yield Finding(
-            Reason.AMBIGUOUS, margin, limits.margin, f"{first.intent} / {second.intent}"
-        )
+        yield Finding(Reason.AMBIGUOUS, margin, limits.margin, f"{first.intent} / {second.intent}")
 
 
 def _repetition(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:

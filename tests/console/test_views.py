@@ -111,6 +111,8 @@ EVERY_REASON = (
     Finding(Reason.SENSITIVE_INTENT, 0.72, 0.45, "complaint"),
     Finding(Reason.ANGRY, 0.88, 0.75),
     Finding(Reason.MOOD_FALLING, 0.71, 0.6, "+0.25"),
+    Finding(Reason.OUT_OF_SCOPE, 0.92, 0.07, "check_payment_methods"),
+    Finding(Reason.OUT_OF_SCOPE, 1.0, 0.0, ""),
     UNSURE,
     Finding(Reason.NOT_UNDERSTOOD, 0.4496, 0.45, ""),
     Finding(Reason.AMBIGUOUS, 0.03, 0.08, "get_refund / track_refund"),

@@ -31,6 +31,16 @@ CASES = [
     ("just at the confidence", replace(SURE, parse=parse(("track_order", 0.45))), []),
     ("nothing understood at all", replace(SURE, parse=Parse()), [Reason.NOT_UNDERSTOOD]),
     (
+        "an intent for the unknown, however sure",
+        replace(SURE, parse=parse(("out_of_scope", 0.92), ("track_order", 0.07))),
+        [Reason.OUT_OF_SCOPE],
+    ),
+    (
+        "Rasa's own fallback",
+        replace(SURE, parse=parse(("nlu_fallback", 0.7), ("track_order", 0.6))),
+        [Reason.OUT_OF_SCOPE],
+    ),
+    (
         "torn between two intents",
         replace(SURE, parse=parse(("a", 0.50), ("b", 0.45))),
         [Reason.AMBIGUOUS],
