@@ -94,8 +94,8 @@ class OrderFormValidation(FormValidationAction, ABC):
         """Validates what the message holds, and counts the turns that asked in vain.
 
         A message that answers nothing gets no event: Rasa then lets another rule answer it, and
-        runs the form again after that answer, when asking once more is counted. A wish that belongs to the other
-        form is left to it, even when it brings a number.
+        runs the form again after that answer, when asking once more is counted. A wish that
+        belongs to the other form is left to it, even when it brings a number.
         """
         asked = tracker.get_slot(REQUESTED_SLOT) in self.domain_slots(domain)
         answering = follows_the_customer(tracker)

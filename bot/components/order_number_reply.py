@@ -25,12 +25,13 @@ INFORM = "inform_order_number"
 NUMBER = re.compile(r"(?<![\d.,])\d{3,12}(?![\d]|[.,]\d)")
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 FILLERS: FrozenSet[Text] = frozenset(
-    """a about actually ah and another asked be bought but correct correction different for from get give given got goes has have
-    here here's hello hey hi hm hmm i i'm i've id in instead is it it's its just made maybe me mean
-    meant mine mistake mistyped my nah no nope not no. nr nr. num number numbers of oh ok okay one
-    oops oooops one's or order order's ordered orders other our please pls plz ref reference rather right
-    said say see should sir so sorry sry sure thank thanks that that's the then there this to try
-    typed typo uh uhm um umm wait was we well with wrong yeah yep yes you your""".split()
+    """a about actually ah and another asked be bought but correct correction different for
+    from get give given goes got has have hello here here's hey hi hm hmm i i'm i've id in
+    instead is it it's its just made maybe me mean meant mine mistake mistyped my nah no no.
+    nope not nr nr. num number numbers of oh ok okay one one's oooops oops or order order's
+    ordered orders other our please pls plz rather ref reference right said say see should
+    sir so sorry sry sure thank thanks that that's the then there this to try typed typo uh
+    uhm um umm wait was we well with wrong yeah yep yes you your""".split()
 )
 
 
