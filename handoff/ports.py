@@ -202,6 +202,10 @@ class Handoffs(Protocol):
         """Return those requested at or after the moment given, oldest first."""
         ...
 
+    async def not_ended_before(self, since: datetime) -> list[Handoff]:
+        """Return those still open or ended at or after the moment given, oldest first."""
+        ...
+
 
 class Outbox(Protocol):
     """What is owed to Telegram."""

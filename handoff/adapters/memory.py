@@ -334,6 +334,11 @@ class _Handoffs(_Rows[Handoff]):
     async def requested_since(self, since: datetime) -> list[Handoff]:
         return self._all(lambda h: h.requested_at >= since, lambda h: h.requested_at)
 
+    async def not_ended_before(self, since: datetime) -> list[Handoff]:
+        return self._all(
+            lambda h: h.ended_at is None or h.ended_at >= since, lambda h: h.requested_at
+        )
+
 
 class _Outbox(_Rows[OutboxItem]):
     entity, what, unique = OutboxItem, "outbox item", (("dedupe_key",),)

@@ -21,5 +21,7 @@ class Report:
         since = self.clock.now() - timedelta(days=days)
         async with self.store() as work:
             episodes = await work.episodes_since(since)
-            handoffs = await work.handoffs.requested_since(since)
-        return summarise(episodes, handoffs)
+            handoffs = await work.handoffs.not_ended_before(since)
+        requested = [h for h in handoffs if h.requested_at >= since]
+        earlier = [h for h in handoffs if h.requested_at < since]
+        return summarise(episodes, requested, earlier)

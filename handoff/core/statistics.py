@@ -15,7 +15,8 @@ from handoff.core.model import Handoff
 class Statistics:
     """Figures over a period. Times are medians in seconds, None where nothing was measured.
 
-    `resolved_by_bot` is the containment rate: the share of episodes without any handoff.
+    `resolved_by_bot` is the containment rate: the share of episodes without any handoff, whenever
+    that was requested. `open_now` counts the handoffs not ended, however old they are.
     `reasons` counts each handoff once, under its weightiest reason. `needless` is the share among
     the `judged` handoffs, those where an agent said whether it was needed.
     """
@@ -42,15 +43,21 @@ def _median_seconds(spans: Iterable[timedelta]) -> float | None:
     return median(seconds) if seconds else None
 
 
-def summarise(episodes: Sequence[tuple[str, int]], handoffs: Sequence[Handoff]) -> Statistics:
+def summarise(
+    episodes: Sequence[tuple[str, int]],
+    handoffs: Sequence[Handoff],
+    earlier: Sequence[Handoff] = (),
+) -> Statistics:
     """Compute the figures.
 
     Args:
         episodes: (conversation id, episode) of every episode in the period, each once.
         handoffs: the handoffs requested in the period.
+        earlier: those requested before it that went on into it. They only keep what people
+            answered from counting as the bot's, and count as open while they are.
     """
-    handed_over = {(h.conversation_id, h.episode) for h in handoffs}
-    everything = set(episodes) | handed_over
+    everything = set(episodes) | {(h.conversation_id, h.episode) for h in handoffs}
+    handed_over = {(h.conversation_id, h.episode) for h in (*handoffs, *earlier)}
     reasons = Counter(h.findings[0].reason.value for h in handoffs if h.findings)
     judged = [h for h in handoffs if h.needed is not None]
     return Statistics(
@@ -69,5 +76,5 @@ def summarise(episodes: Sequence[tuple[str, int]], handoffs: Sequence[Handoff]) 
         ),
         judged=len(judged),
         needless=share(sum(not h.needed for h in judged), len(judged)),
-        open_now=sum(h.ended_at is None for h in handoffs),
+        open_now=sum(h.ended_at is None for h in (*handoffs, *earlier)),
     )

@@ -290,6 +290,16 @@ async def test_requested_since_includes_the_moment(store: Store) -> None:
         assert [h.id for h in await work.handoffs.requested_since(at(2))] == ["b", "c"]
 
 
+async def test_not_ended_before_wants_what_went_on_at_the_moment(store: Store) -> None:
+    async with store() as work:
+        await work.conversations.add(samples.conversation())
+        for id, requested, ended in (("c", 3, None), ("a", 1, None), ("b", 1, 5), ("d", 1, 4)):
+            ended_at = None if ended is None else at(ended)
+            handoff = samples.handoff(id, requested_at=at(requested), ended_at=ended_at)
+            await work.handoffs.add(handoff)
+        assert [h.id for h in await work.handoffs.not_ended_before(at(5))] == ["a", "b", "c"]
+
+
 # Topics
 
 

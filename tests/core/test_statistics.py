@@ -60,6 +60,14 @@ def test_a_handoff_of_an_episode_begun_earlier_belongs_to_the_whole():
     assert (found.episodes, found.resolved_by_bot) == (1, 0.0)
 
 
+def test_what_people_took_over_before_the_period_is_neither_the_bots_nor_forgotten():
+    """Yesterday's handoff goes on today: the bot did not resolve it, and it is still open."""
+    earlier = [handoff("a"), handoff("b", ended_at=at(5)), handoff("old")]
+    found = summarise([("a", 1), ("b", 1), ("c", 1)], [], earlier)
+    assert (found.episodes, found.resolved_by_bot) == (3, 1 / 3)
+    assert (found.handoffs, found.open_now) == (0, 2)
+
+
 episodes = st.tuples(st.sampled_from("abcd"), st.integers(1, 3))
 moments = st.one_of(st.none(), st.integers(0, 10_000).map(at))
 handoffs_of = st.builds(

@@ -341,6 +341,11 @@ class _Handoffs(_Rows[Handoff]):
         c = self._c
         return await self._all(c.requested_at >= since, c.requested_at, c.number)
 
+    async def not_ended_before(self, since: datetime) -> list[Handoff]:
+        c = self._c
+        going_on = c.ended_at.is_(None) | (c.ended_at >= since)
+        return await self._all(going_on, c.requested_at, c.number)
+
 
 class _Outbox(_Rows[OutboxItem]):
     entity, what = OutboxItem, "outbox item"
