@@ -13,7 +13,7 @@ from typing import Any
 from handoff.core.limits import REASONS_SHOWN, PolicyLimits
 from handoff.core.model import Action, BotLine, Feelings, Finding, IntentScore, Parse, Reason
 
-POLICY_VERSION = "1"
+POLICY_VERSION = "2"
 """Grows when the same signals may lead to another decision."""
 
 PRIORITY = tuple(Reason)
@@ -104,12 +104,24 @@ def _requests(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterable[Fi
     """An explicit request is always granted; some intents always need a person."""
     best = _best(signals)
     asked = signals.feelings.asks_for_person
-    if best.intent in desk.person_intents and best.confidence >= limits.person_intent:
-        yield Finding(Reason.PERSON_REQUESTED, best.confidence, limits.person_intent, best.intent)
+    enough = _enough(signals, limits.person_intent, limits)
+    if best.intent in desk.person_intents and best.confidence >= enough:
+        yield Finding(Reason.PERSON_REQUESTED, best.confidence, enough, best.intent)
     elif asked >= limits.asks_for_person and not signals.pressed:
         yield Finding(Reason.PERSON_REQUESTED, asked, limits.asks_for_person)
-    if best.intent in desk.human_intents and best.confidence >= limits.confidence:
-        yield Finding(Reason.SENSITIVE_INTENT, best.confidence, limits.confidence, best.intent)
+    enough = _enough(signals, limits.confidence, limits)
+    if best.intent in desk.human_intents and best.confidence >= enough:
+        yield Finding(Reason.SENSITIVE_INTENT, best.confidence, enough, best.intent)
+
+
+def _enough(signals: Signals, limit: float, limits: PolicyLimits) -> float:
+    """Return the confidence at which an intent that means a person counts.
+
+    Never above the one at which the bot would answer: its answer to such an intent promises a
+    person, and nobody would come. A reply to its own question or button it answers at any.
+    """
+    answers_anyway = signals.awaiting_slot or signals.pressed
+    return 0.0 if answers_anyway else min(limit, limits.confidence)
 
 
 def _feelings(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:

@@ -20,6 +20,7 @@ from handoff.core.model import (
     Reason,
     State,
 )
+from handoff.core.policy import POLICY_VERSION
 from tests.fakes import ANA, UNKNOWN, FakeDesk, understood
 
 
@@ -43,7 +44,7 @@ async def test_an_understood_message_is_answered_and_the_decision_kept(desk):
     assert await desk.said(id, Author.BOT) == ["About “where is my order?”: yes."]
     (decision,) = await decisions(desk, received.message.id)
     assert (decision.action, decision.findings) == (Action.ANSWER, ())
-    assert (decision.model, decision.policy_version) == ("fake-model", "1")
+    assert (decision.model, decision.policy_version) == ("fake-model", POLICY_VERSION)
     assert decision.evidence["signals"]["feelings"]["negative"] == 0.1
     line = (await desk.lines(id))[0]
     assert line.status is MessageStatus.DONE

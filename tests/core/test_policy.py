@@ -53,6 +53,11 @@ CASES = [
         replace(SURE, parse=parse(("contact_human_agent", 0.5))),
         [Reason.PERSON_REQUESTED],
     ),
+    (
+        "asks for a person by intent, as sure as the bot needs to answer",
+        replace(SURE, parse=parse(("contact_human_agent", 0.45))),
+        [Reason.PERSON_REQUESTED],
+    ),
     ("asks for a person by feeling", replace(SURE, feelings=ASKS), [Reason.PERSON_REQUESTED]),
     (
         "asks twice, told once",
@@ -87,6 +92,16 @@ CASES = [
         "asks for a person in a form",
         replace(UNSURE, awaiting_slot="order_id", feelings=ASKS),
         [Reason.PERSON_REQUESTED],
+    ),
+    (
+        "means a person in a form, however unsure",
+        replace(SURE, awaiting_slot="order_id", parse=parse(("contact_human_agent", 0.3))),
+        [Reason.PERSON_REQUESTED],
+    ),
+    (
+        "must go to people in a form, however unsure",
+        replace(SURE, awaiting_slot="order_id", parse=parse(("complaint", 0.3))),
+        [Reason.SENSITIVE_INTENT],
     ),
     (
         "everything at once, weightiest three",
@@ -196,6 +211,14 @@ def test_an_intent_that_means_a_person_is_always_granted(signals, confidence):
     asked = replace(signals, parse=parse(("contact_human_agent", confidence)))
     verdict = decide(asked, LIMITS, DESK)
     assert verdict.findings[0].reason is Reason.PERSON_REQUESTED
+
+
+@given(some_signals, some_limits)
+def test_the_bot_never_promises_a_person_who_was_not_asked(signals, limits):
+    """Its answers to these intents say that a colleague takes over: one must have been called."""
+    if decide(signals, limits, DESK).action is Action.ANSWER and signals.parse:
+        best = signals.parse.ranking[0].intent if signals.parse.ranking else ""
+        assert best not in DESK.person_intents | DESK.human_intents
 
 
 @given(some_signals, some_limits, share)
