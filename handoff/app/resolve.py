@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from handoff.app import phrases
 from handoff.app.lines import add_line, conversation_topic, owe, owe_card
 from handoff.app.ownership import ConsoleUseCase, load, require, require_owner
 from handoff.app.retrying import retry_stale
 from handoff.core.lifecycle import Event, apply
 from handoff.core.model import Author, Handoff, OutboxKind, Person, Role, Truth, new_id
+from handoff.ports import Work
 
 
 class Resolve(ConsoleUseCase):
@@ -86,7 +89,7 @@ class TellTruth(ConsoleUseCase):
     ) -> Handoff:
         now = self.clock.now()
         async with self.store() as work:
-            handoff = await work.handoffs.get(handoff_id)
+            handoff = await self._own(work, handoff_id)
             if truth is not None and not handoff.mined:
                 handoff.truth = truth
                 handoff.truth_intent = intent if truth is Truth.INTENT else None
@@ -99,8 +102,19 @@ class TellTruth(ConsoleUseCase):
             await work.commit()
         return handoff
 
+    async def _own(self, work: Work, handoff_id: str) -> Handoff:
+        """Return a handoff as it is after its conversation was saved.
 
-async def _owe_topic(work, conversation_id: str, closed: bool, now) -> None:
+        Whoever changes it at the same time (a card being sent, the learning job) has either ended
+        before or meets a `StaleVersion`: nobody writes back what the other has replaced.
+        """
+        handoff = await work.handoffs.get(handoff_id)
+        conversation = await work.conversations.get(handoff.conversation_id)
+        await work.conversations.save(conversation)
+        return await work.handoffs.get(handoff_id)
+
+
+async def _owe_topic(work: Work, conversation_id: str, closed: bool, now: datetime) -> None:
     topic = conversation_topic(conversation_id)
     key = f"topic:{new_id()}"
     await owe(work, OutboxKind.TOPIC_STATE, {"closed": closed}, key, now, topic)

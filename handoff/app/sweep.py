@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from handoff.app.lines import owe_notice
 from handoff.app.take_turn import TakeTurn
 from handoff.core.errors import StaleVersion
 from handoff.core.lifecycle import Event, apply
-from handoff.core.limits import IDLE_MINUTES, OWED_SECONDS
-from handoff.core.model import Message
-from handoff.ports import Clock, Doorbell, Store
+from handoff.core.limits import HISTORY_LINES, IDLE_MINUTES, OWED_SECONDS
+from handoff.core.model import Author, Conversation, Handoff, Message, MessageStatus, State
+from handoff.ports import Clock, Doorbell, Store, Work
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +64,14 @@ class Sweep:
             idle = await work.conversations.idle_since(before)
         return sum([await self._close(conversation.id, before) for conversation in idle])
 
-    async def _close(self, conversation_id: str, before) -> bool:
+    async def _close(self, conversation_id: str, before: datetime) -> bool:
         async with self.store() as work:
             conversation = await work.conversations.get(conversation_id)
-            if conversation.updated_at >= before:
+            if conversation.state is not State.BOT or conversation.updated_at >= before:
+                return False
+            lines = await work.messages.of_episode(conversation_id, conversation.episode)
+            if any(line.status is MessageStatus.RECEIVED for line in lines):
+                # Somebody waits for an answer, however long: that is not silence.
                 return False
             try:
                 apply(conversation, Event.GO_IDLE)
@@ -78,17 +82,55 @@ class Sweep:
         return True
 
     async def remind_of_waiting(self) -> None:
-        """Say once a period in the topic that a customer still waits for a person."""
-        now = self.clock.now()
+        """Say once a period in the topic that a customer waits: for a person, or for an answer."""
         async with self.store() as work:
             for handoff in await work.handoffs.open():
-                if handoff.claimed_by is not None:
-                    continue
-                minutes = int((now - handoff.requested_at).total_seconds() // 60)
-                periods = minutes // self.reminder_minutes
-                if periods:
-                    text = f"⏰ The customer has been waiting for {minutes} minutes."
-                    key = f"waiting:{handoff.id}:{periods}"
-                    await owe_notice(work, handoff.conversation_id, text, key, now)
+                if handoff.claimed_by is None:
+                    await self._remind_of_queue(work, handoff)
+                else:
+                    await self._remind_of_silence(work, handoff)
             await work.commit()
         self.bell.ring("outbox")
+
+    async def _remind_of_queue(self, work: Work, handoff: Handoff) -> None:
+        minutes, periods = self._waited(handoff.requested_at)
+        if not periods:
+            return
+        text = f"⏰ The customer has been waiting for {minutes} minutes."
+        if handoff.claimed_at is not None:
+            text = f"⏰ Nobody has this conversation; it came to people {minutes} minutes ago."
+        key = f"waiting:{handoff.id}:{periods}"
+        await owe_notice(work, handoff.conversation_id, text, key, self.clock.now())
+
+    async def _remind_of_silence(self, work: Work, handoff: Handoff) -> None:
+        """The agent may have gone: whoever is there must see that the customer waits."""
+        conversation = await work.conversations.get(handoff.conversation_id)
+        unanswered = await _unanswered_since(work, conversation)
+        minutes, periods = self._waited(unanswered) if unanswered else (0, 0)
+        if not periods:
+            return
+        text = (
+            f"⏰ The customer has been waiting for {minutes} minutes for an answer by "
+            f"{handoff.claimed_by_name}. A lead can /release the conversation for others."
+        )
+        key = f"silent:{handoff.id}:{unanswered:%Y%m%d%H%M%S}:{periods}"
+        await owe_notice(work, handoff.conversation_id, text, key, self.clock.now())
+
+    def _waited(self, since: datetime) -> tuple[int, int]:
+        """Return how many whole minutes, and whole periods, have passed."""
+        minutes = int((self.clock.now() - since).total_seconds() // 60)
+        return minutes, minutes // self.reminder_minutes
+
+
+async def _unanswered_since(work: Work, conversation: Conversation) -> datetime | None:
+    """Return since when a customer waits for a line by the agent, None when it is their turn.
+
+    A person who has just joined gets the time of a full answer.
+    """
+    start = max(0, conversation.last_seq - HISTORY_LINES)
+    lines = await work.messages.after(conversation.id, start)
+    spoke = max((n for n, line in enumerate(lines) if line.author is Author.AGENT), default=-1)
+    since = lines[spoke + 1 :]
+    asked = [line.created_at for line in since if line.author is Author.CUSTOMER]
+    joined = [line.created_at for line in since if line.author is Author.SYSTEM]
+    return max([asked[0], *joined[-1:]]) if asked else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
@@ -12,7 +13,7 @@ from handoff.app.lines import add_line, owe_card, owe_relay
 from handoff.app.retrying import retry_stale
 from handoff.core.errors import AssistantUnavailable, EncoderUnavailable
 from handoff.core.lifecycle import Event, apply
-from handoff.core.limits import PolicyLimits
+from handoff.core.limits import HISTORY_LINES, PolicyLimits
 from handoff.core.model import (
     Action,
     Author,
@@ -28,9 +29,19 @@ from handoff.core.model import (
     State,
     new_id,
 )
-from handoff.core.policy import POLICY_VERSION, Desk, Signals, Verdict, decide, judge_turn
+from handoff.core.policy import (
+    POLICY_VERSION,
+    Desk,
+    Signals,
+    Verdict,
+    decide,
+    is_courtesy,
+    judge_turn,
+)
 from handoff.core.text import plain_for_assistant
 from handoff.ports import Assistant, Clock, Doorbell, Encoder, FeelingsReader, Store, Work
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -82,19 +93,20 @@ class TakeTurn:
         async with self.store() as work:
             message = await work.messages.get(message_id)
             conversation = await work.conversations.get(conversation_id)
-            history = await work.messages.of_episode(conversation_id, message.episode)
+            start = max(0, message.seq - 1 - HISTORY_LINES)
+            before = await work.messages.after(conversation_id, start, HISTORY_LINES)
         if message.status is MessageStatus.DONE:
             return
         if conversation.state is State.BOT:
-            turn = await self._turn(conversation, message, history)
+            same = [m for m in before if m.seq < message.seq and m.episode == message.episode]
+            turn = await self._turn(conversation, message, same)
         else:
             turn = None
         await retry_stale(lambda: self._store_turn(conversation_id, message_id, turn))
 
     async def _turn(
-        self, conversation: Conversation, message: Message, history: Sequence[Message]
+        self, conversation: Conversation, message: Message, earlier: Sequence[Message]
     ) -> Turn:
-        earlier = [m for m in history if m.seq < message.seq]
         try:
             signals = await self._gather(conversation, message, earlier)
         except EncoderUnavailable as error:
@@ -148,13 +160,27 @@ class TakeTurn:
         why_silent = ""
         try:
             turn.lines = await self.assistant.respond(sender, text)
-            turn.awaiting = await self.assistant.awaiting_slot(sender)
         except AssistantUnavailable as error:
-            turn.lines, why_silent = (), str(error)
-        judged = judge_turn(turn.lines, said_before(earlier, turn.lines), self.limits, why_silent)
+            why_silent = str(error)
+        else:
+            turn.awaiting = await self._awaited(sender)
+        courtesy = is_courtesy(turn.parse, self.desk)
+        before = 0 if courtesy else said_before(earlier, turn.lines)
+        judged = judge_turn(turn.lines, before, self.limits, why_silent)
         if judged.action is Action.HAND_OFF:
             evidence = {**turn.verdict.evidence, "turn": judged.evidence}
             turn.verdict = Verdict(judged.action, judged.findings, evidence)
+
+    async def _awaited(self, sender: str) -> str | None:
+        """Return the slot the bot asks for. What it has said stands, whether or not this is known:
+
+        its actions are done, an order may be cancelled, and the customer must hear of it.
+        """
+        try:
+            return await self.assistant.awaiting_slot(sender)
+        except AssistantUnavailable as error:
+            log.warning("the slot the bot asks for is not known: %s", error)
+            return None
 
     async def _store_turn(self, conversation_id: str, message_id: str, turn: Turn | None) -> None:
         async with self.store() as work:
@@ -239,7 +265,7 @@ class TakeTurn:
 
 
 def said_before(earlier: Sequence[Message], lines: Sequence[BotLine]) -> int:
-    """Count how often in this episode the bot has already said the last of these lines."""
+    """Count how often among these earlier lines the bot has said the last of its new ones."""
     if not lines:
         return 0
     return sum(m.author is Author.BOT and m.text == lines[-1].text for m in earlier)

@@ -16,6 +16,10 @@ REASONS_SHOWN = 3
 LAST_TURNS_SHOWN = 6
 """How many of the last lines stand on a handoff card."""
 
+HISTORY_LINES = 40
+"""How many lines before a message the policy looks at: about twenty turns. What was said earlier
+says nothing about now, and a turn must not get slower the longer a customer stays."""
+
 PARSE_SECONDS = 5.0
 """Longest wait for the assistant to understand a message, in seconds."""
 

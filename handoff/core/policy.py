@@ -26,11 +26,14 @@ class Desk:
 
     `person_intents` mean "a person, please", `human_intents` must be taken by a person, and
     `unknown_intents` mean that no other intent fits: a trained one, or Rasa's FallbackClassifier.
+    `courtesy_intents` are said again and again by content customers: repeating them is no sign
+    that the bot does not help.
     """
 
     person_intents: frozenset[str] = frozenset({"contact_human_agent"})
     human_intents: frozenset[str] = frozenset({"complaint"})
     unknown_intents: frozenset[str] = frozenset({"out_of_scope", "nlu_fallback"})
+    courtesy_intents: frozenset[str] = frozenset({"greet", "goodbye", "thank", "affirm", "deny"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def decide(signals: Signals, limits: PolicyLimits, desk: Desk) -> Verdict:
             *_requests(signals, limits, desk),
             *_feelings(signals, limits),
             *_understanding(signals, limits, desk),
-            *_repetition(signals, limits),
+            *_repetition(signals, limits, desk),
         ]
     return _verdict(found, {"signals": asdict(signals), "limits": asdict(limits)})
 
@@ -158,7 +161,14 @@ def _understanding(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterab
         yield Finding(Reason.AMBIGUOUS, margin, limits.margin, f"{first.intent} / {second.intent}")
 
 
-def _repetition(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
+def is_courtesy(parse: Parse | None, desk: Desk) -> bool:
+    """Say whether a message is one of those that may be said, and answered, any number of times."""
+    return bool(parse and parse.ranking and parse.ranking[0].intent in desk.courtesy_intents)
+
+
+def _repetition(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterable[Finding]:
     """The customer keeps saying the same thing."""
-    if signals.repeats >= limits.customer_repeats and not signals.pressed:
+    if signals.pressed or is_courtesy(signals.parse, desk):
+        return
+    if signals.repeats >= limits.customer_repeats:
         yield Finding(Reason.CUSTOMER_REPEATS, signals.repeats, limits.customer_repeats)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
+from agent_console.senders import _keep_card_id
 from handoff.app import phrases
+from handoff.app.resolve import TellTruth
 from handoff.core.errors import (
     AlreadyClaimed,
     DeskError,
@@ -17,7 +21,8 @@ from handoff.core.errors import (
     NotFound,
     NotYours,
 )
-from handoff.core.model import Author, Handoff, State
+from handoff.core.model import Author, Conversation, Handoff, State
+from handoff.ports import Store, Work
 from tests.fakes import ANA, BO, LEA, RITA, FakeDesk
 
 
@@ -244,9 +249,107 @@ async def test_the_topic_is_reminded_once_a_period_until_somebody_claims(desk):
         ("notice", {"text": f"⏰ The customer has been waiting for {m} minutes."}) for m in (5, 10)
     ]
     await desk.claim(id, ANA)
+    await desk.say(id, ANA, "hello", "s1")
     async with desk.store() as work:
         before = await work.outbox.waiting()
     desk.clock.advance(600)
     await desk.sweep.remind_of_waiting()
     async with desk.store() as work:
         assert await work.outbox.waiting() == before
+
+
+async def notices(desk: FakeDesk) -> list[object]:
+    return [payload["text"] for kind, payload in await desk.owed_items() if kind == "notice"]
+
+
+async def test_an_agent_who_has_gone_does_not_leave_the_customer_waiting_unseen(desk):
+    """chatwoot#7204: the conversation is claimed, so no queue shows it; its topic must say so."""
+    id = await desk.handed_over()
+    desk.clock.advance(4 * 60)
+    await desk.claim(id, ANA)
+    desk.clock.advance(4 * 60)
+    await desk.sweep()
+    assert await notices(desk) == []
+    desk.clock.advance(60)
+    await desk.sweep()
+    await desk.sweep()
+    (said,) = await notices(desk)
+    assert "5 minutes for an answer by Ana" in str(said)
+    await desk.say(id, ANA, "here I am", "s1")
+    desk.clock.advance(60 * 60)
+    await desk.sweep()
+    assert await notices(desk) == []
+    await desk.write("and my other parcel?")
+    desk.clock.advance(6 * 60)
+    await desk.sweep()
+    (said,) = await notices(desk)
+    assert "6 minutes" in str(said)
+
+
+async def test_a_released_conversation_is_not_said_to_have_waited_all_along(desk):
+    id = await desk.with_ana()
+    await desk.say(id, ANA, "hello", "s1")
+    desk.clock.advance(40 * 60)
+    await desk.release(id, ANA)
+    await desk.sweep()
+    (said,) = await notices(desk)
+    assert said == "⏰ Nobody has this conversation; it came to people 40 minutes ago."
+
+
+async def test_a_message_that_is_owed_an_answer_keeps_the_conversation_open(desk):
+    """The desk was down for hours, and what it owes cannot be decided yet."""
+    received = await desk.write("where is my order?")
+    desk.clock.advance(3 * 3600)
+    assert await desk.sweep.end_idle_episodes() == 0
+    assert await desk.sweep.pay_owed_turns(30) == 1
+    assert await desk.said(received.conversation_id, Author.BOT) != []
+
+
+async def test_another_process_that_closed_a_conversation_first_does_not_stop_the_sweep(desk):
+    first = (await desk.ask("hello", key="one")).conversation_id
+    desk.clock.advance(2 * 3600)
+    async with desk.store() as work:
+        stale = [await work.conversations.get(first)]
+    assert await desk.sweep.end_idle_episodes() == 1
+    before = desk.clock.now()
+    assert not await desk.sweep._close(stale[0].id, before)
+
+
+async def test_the_truth_does_not_write_back_what_was_changed_meanwhile(desk):
+    """A card that is sent anew while the agent taps: its id must not be lost (it came twice)."""
+    id = await desk.with_ana()
+    await desk.resolve(id, ANA)
+    handoff = await only_handoff(desk)
+    tell = TellTruth(desk.store, desk.clock, desk.bell)
+    meeting = Meeting(desk.store, handoff.id)
+    tell.store = meeting
+    await tell(handoff.id, ANA, needed=True)
+    found = await only_handoff(desk)
+    assert (found.needed, found.card_message_id) == (True, 77)
+
+
+class Meeting:
+    """A store in which, once, a card's id is stored between the first read and the write."""
+
+    def __init__(self, store: Store, handoff_id: str) -> None:
+        self.store, self.handoff_id, self.met = store, handoff_id, False
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[Work]:
+        async with self.store() as work:
+            get = work.conversations.get
+
+            async def meet(id: str) -> Conversation:
+                found = await get(id)
+                if not self.met:
+                    self.met = True
+                    await self._card_is_sent()
+                return found
+
+            work.conversations.get = meet  # type: ignore[method-assign]
+            yield work
+
+    async def _card_is_sent(self) -> None:
+        async with self.store() as work:
+            await _keep_card_id(work, self.handoff_id, 77)
+            await work.commit()

@@ -10,6 +10,8 @@ import pytest
 
 from handoff.app import phrases
 from handoff.app.take_turn import TakeTurn
+from handoff.core.errors import AssistantUnavailable
+from handoff.core.limits import HISTORY_LINES
 from handoff.core.model import (
     Action,
     Author,
@@ -298,3 +300,34 @@ async def test_figures_stay_plain_numbers_although_vectors_are_arrays(desk):
     async with desk.store() as work:
         (decision,) = await work.decisions.of_message(received.message.id)
     assert json.loads(json.dumps(decision.evidence))["signals"]["repeats"] == 1
+
+
+async def test_what_the_bot_did_is_told_although_its_memory_cannot_be_read(desk):
+    """The order is cancelled by then: the customer must hear it, not "I cannot answer"."""
+
+    async def gone(sender: str) -> str | None:
+        raise AssistantUnavailable(why="timed out")
+
+    desk.assistant.awaiting_slot = gone
+    desk.assistant.answers["cancel it"] = [BotLine("Order 10042 is cancelled.")]
+    id = (await desk.ask("cancel it")).conversation_id
+    assert await desk.said(id, Author.BOT, Author.SYSTEM) == ["Order 10042 is cancelled."]
+
+
+async def test_a_customer_who_keeps_saying_thanks_stays_with_the_bot(desk):
+    desk.assistant.parses["thanks"] = understood("thank")
+    desk.assistant.answers["thanks"] = [BotLine("You are welcome.")]
+    for number in range(4):
+        await desk.ask(f"question number {number} about parcel {number}{number}")
+        id = (await desk.ask("thanks")).conversation_id
+    assert (await desk.conversation(id)).state is State.BOT
+    assert await desk.handoffs() == []
+
+
+async def test_a_turn_looks_back_over_so_many_lines_and_no_further(desk):
+    """However long a customer stays, a turn costs and remembers the same."""
+    for number in range(HISTORY_LINES):
+        last = await desk.ask(f"question {number} {number * 7} {number * 13} {number * 29}")
+    seen = len((await decisions(desk, last.message.id))[0].evidence["signals"]["mood"])
+    assert seen == HISTORY_LINES // 2
+    assert (await desk.conversation(last.conversation_id)).state is State.BOT
