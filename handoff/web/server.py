@@ -16,14 +16,16 @@ class DeskServer(uvicorn.Server):
     stream never ends: it would wait for `timeout_graceful_shutdown` and then log a traceback.
     """
 
-    def __init__(self, config: uvicorn.Config, once_up: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, once_up: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         super().__init__(config)
         self._once_up = once_up
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then call `once_up`: what it does may need this very server (the encoder)."""
         await super().startup(sockets)
-        if not self.should_exit:
+        if self._once_up is not None and not self.should_exit:
             await self._once_up()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
