@@ -82,7 +82,9 @@ class SentenceEncoder:
         """Return one unit vector (float32) a text, in order."""
         if self._model is None:
             raise EncoderUnavailable(why="it is not loaded")
-        missing = list(dict.fromkeys(text for text in texts if text not in self._cache))
+        # Shortest first: a batch is padded to its longest text.
+        fresh_texts = {text for text in texts if text not in self._cache}
+        missing = sorted(fresh_texts, key=lambda text: (len(text), text))
         fresh: dict[str, np.ndarray] = {}
         loop = asyncio.get_running_loop()
         for start in range(0, len(missing), BATCH):
