@@ -36,6 +36,9 @@ FIX_MOST_SECONDS = 300.0
 BUG_TRIES = 3
 """An item that this program fails to render is tried so often."""
 
+SAVE_TRIES = 60
+"""So often storing what became of an item is tried, some minutes in all."""
+
 ABOUT = "about"
 """Payload field of a notice about another item: there are no notices about those."""
 
@@ -140,8 +143,8 @@ class Dispatcher:
         try:
             await self._send(item)
         except Exception as error:
-            # Not even the failure could be stored. The item stays SENDING and the next start
-            # calls it uncertain, which is what it is.
+            # Not even the failure could be stored, for minutes. The item stays SENDING and the
+            # next start calls it uncertain, which is what it is.
             log.error("Item %s could not be settled: %s", item.id, self.deps.trace(error))
         finally:
             self._busy.discard(item.topic)
@@ -241,7 +244,23 @@ class Dispatcher:
         await self._save(item, failed(WORDS[item.kind], why, item.id))
 
     async def _save(self, item: OutboxItem, notice: View | None = None) -> None:
-        """Store the item, with a notice about it where agents look."""
+        """Store the item, with a notice about it where agents look.
+
+        While it is not stored it counts as being sent and holds up its topic, so a database that
+        is away is waited for.
+        """
+        for tries in range(1, SAVE_TRIES):
+            try:
+                await self._store(item, notice)
+                break
+            except Exception as error:
+                log.error("Item %s cannot be stored yet: %s", item.id, self.deps.trace(error))
+                await asyncio.sleep(min(5.0, 0.2 * tries))
+        else:
+            await self._store(item, notice)
+        self.deps.bell.ring(OUTBOX)
+
+    async def _store(self, item: OutboxItem, notice: View | None) -> None:
         async with self.deps.store() as work:
             await work.outbox.save(item)
             if notice and item.topic and ABOUT not in item.payload:
@@ -250,7 +269,6 @@ class Dispatcher:
                 now = self.deps.clock.now()
                 await owe(work, OutboxKind.NOTICE, payload, key, now, item.topic, NEXT)
             await work.commit()
-        self.deps.bell.ring(OUTBOX)
 
     # --- start -------------------------------------------------------------------------------
 

@@ -15,8 +15,10 @@ from telegram import Update
 from telegram.error import Conflict, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.ext import Application, CallbackContext, ExtBot
 
-from agent_console.deps import ConsoleDeps
-from handoff.core.model import InboundUpdate, UpdateStatus
+from agent_console.deps import OUTBOX, ConsoleDeps, view_payload
+from agent_console.views import SET_ASIDE, plain
+from handoff.app.lines import FIRST, owe
+from handoff.core.model import InboundUpdate, OutboxKind, UpdateStatus
 
 log = logging.getLogger(__name__)
 
@@ -148,8 +150,30 @@ class Ingest:
             trace = self.deps.trace(failure)
             log.error("Update %s failed (try %s): %s", stored.update_id, stored.attempts, trace)
             await asyncio.sleep(0.2 * stored.attempts)
+        await self._tell_sender(stored)
         await self._finish(stored, UpdateStatus.SET_ASIDE, stored.error or "it never ended")
         log.error("Update %s is set aside: %s", stored.update_id, stored.error)
+
+    async def _tell_sender(self, stored: InboundUpdate) -> None:
+        """Owe a colleague the news that what they wrote failed: silence would pass for success."""
+        message: dict[str, Any] = stored.payload.get("message") or {}
+        try:
+            sender, chat = int(message["from"]["id"]), int(message["chat"]["id"])
+            number = int(message["message_id"])
+        except (KeyError, TypeError, ValueError):
+            return
+        if sender not in self.deps.people or chat not in (self.deps.group_id, sender):
+            return
+        thread = message.get("message_thread_id") if message.get("is_topic_message") else None
+        place = {"chat_id": chat, "thread_id": thread, "reply_to": number}
+        payload = {**view_payload(plain(SET_ASIDE)), **place}
+        async with self.deps.store() as work:
+            topic = await work.topics.by_thread(chat, thread) if thread else None
+            key, now = f"aside:{stored.update_id}", self.deps.clock.now()
+            where = topic.key if topic else ""
+            await owe(work, OutboxKind.REPLY, payload, key, now, where, FIRST)
+            await work.commit()
+        self.deps.bell.ring(OUTBOX)
 
     async def _process(self, stored: InboundUpdate) -> Exception | None:
         self._failure = None

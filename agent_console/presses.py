@@ -11,7 +11,7 @@ from telegram.error import TelegramError
 
 from agent_console import views
 from agent_console.callbacks import BadCallback, Callback, Do, decode, intent_of
-from agent_console.deps import OUTBOX, REVIEW, ConsoleDeps, conversation_of, view_payload
+from agent_console.deps import DIGEST, OUTBOX, REVIEW, ConsoleDeps, conversation_of, view_payload
 from agent_console.dispatch import again
 from agent_console.learning_views import all_judged
 from agent_console.richtext import ALERT_UNITS, cut
@@ -256,6 +256,8 @@ class Presses:
     async def _send_again(self, press: Press) -> str:
         async with self.deps.store() as work:
             item = await work.outbox.get(press.button.id)
+            learning = item.topic in (REVIEW, DIGEST)
+            require(press.person, Role.REVIEWER if learning else Role.AGENT)
             if item.status not in (OutboxStatus.UNCERTAIN, OutboxStatus.FAILED):
                 raise Stale
             owed = await work.outbox.put(again(item, self.deps))

@@ -297,9 +297,14 @@ class Senders:
         async with self.deps.store() as work:
             conversation = await work.conversations.get(handoff.conversation_id)
             lines = await work.messages.of_episode(handoff.conversation_id, handoff.episode)
-        intents = tuple(self.deps.known_intents())
+        # Only the list to choose from needs them: they are read from files, which takes a while
+        # and may fail, and neither may come between a customer and the agents.
+        intents = () if page is None else await self._intents()
         zone = self.deps.zone
         return handoff_card(Card(conversation, handoff, lines, intents, zone, page, changing))
+
+    async def _intents(self) -> tuple[str, ...]:
+        return tuple(await asyncio.to_thread(self.deps.known_intents))
 
     async def _card(self, item: OutboxItem) -> None:
         async with self.deps.store() as work:
@@ -379,13 +384,14 @@ class Senders:
                 handoff = await work.handoffs.get(candidate.handoff_id)
             except NotFound:
                 handoff = None
+        page = item.payload.get("page")
         card = ReviewCard(
             candidate,
             handoff.claimed_by_name if handoff else "",
             handoff.requested_at if handoff else None,
-            tuple(self.deps.known_intents()),
+            () if page is None else await self._intents(),
             self.deps.zone,
-            item.payload.get("page"),
+            page,
         )
         sent = await self._show(item, candidate.review_message_id, review_card(card))
 

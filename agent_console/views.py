@@ -510,6 +510,10 @@ ANONYMOUS = (
 )
 ONLY_TEXT = "⚠️ Only text is passed on to the customer. This was not sent."
 EDITED = "⚠️ Edits do not reach the customer: they still see the text as it was first sent."
+SET_ASIDE = (
+    "⚠️ An error here kept this from being handled, so it may not have reached the customer or had "
+    "any effect. Please look, and send it again."
+)
 UNKNOWN_COMMAND = (
     "There is no command /{name}. /help lists what there is. "
     "To send a text that begins with a slash, write two: //{name}"

@@ -45,9 +45,8 @@ class Desk(FakeDesk):
             group_id=GROUP,
             token=TOKEN,
             api_url=self.url,
-            known_intents=lambda: INTENTS,
             request_learning=self._learn,
-            **settings,
+            **{"known_intents": lambda: INTENTS, **settings},
         )
 
     async def _learn(self) -> str:

@@ -17,8 +17,10 @@ from agent_console import dispatch, handlers
 from agent_console.console import build_console
 from agent_console.ingest import Ingest
 from agent_console.richtext import TEXT_UNITS, utf16_len
+from agent_console.senders import Senders
+from handoff.adapters import StoreBusy
 from handoff.app.lines import FIRST, LAST, conversation_topic, owe
-from handoff.core.errors import BadSetting
+from handoff.core.errors import BadData, BadSetting
 from handoff.core.model import (
     Author,
     InboundUpdate,
@@ -29,7 +31,7 @@ from handoff.core.model import (
     new_id,
 )
 from tests.console.desk import GROUP, TOKEN, Desk, until
-from tests.fakes import ANA, UNKNOWN
+from tests.fakes import ANA, RITA, UNKNOWN
 
 
 async def claimed(desk: Desk) -> tuple[str, int]:
@@ -135,6 +137,11 @@ async def test_an_update_that_breaks_is_set_aside_and_holds_up_nobody(
     assert len(tried) == 3
     assert "is set aside" in caplog.text and "ZeroDivisionError" in caplog.text
     assert "SECRET" not in caplog.text
+    # Ana would else believe that the customer has read it.
+    warning = await desk.sees(topic, "may not have reached the customer")
+    poison = next(m for m in await desk.messages(topic) if m["text"] == "poison")
+    assert warning["reply_to"]["message_id"] == poison["message_id"]
+    assert await count(desk, topic, "may not have reached the customer") == 1
 
 
 async def said(desk: Desk, conversation: str, number: int) -> bool:
@@ -282,6 +289,8 @@ async def test_an_item_left_sending_is_uncertain_at_the_next_start(desk: Desk) -
     notice = await desk.sees(topic, "did not confirm a line of the customer")
     assert await count(desk, topic, "caught in between") == 0
     assert (await desk.item(item.id)).status is OutboxStatus.UNCERTAIN
+    refused = await desk.press(RITA.id, notice, "Send again")
+    assert refused["show_alert"] and refused["text"] == "This needs the role agent."
     await desk.press(ANA.id, notice, "Send again")
     await desk.sees(topic, "caught in between")
 
@@ -472,3 +481,58 @@ async def test_no_token_in_any_log(store: Any, url: str, caplog: pytest.LogCaptu
     assert len(caplog.records) > 20
     assert "trying again" in caplog.text and "No answer from Telegram" in caplog.text
     assert TOKEN not in caplog.text and "SECRET" not in caplog.text
+
+
+async def test_a_database_that_is_away_for_a_while_does_not_block_a_topic(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the line nor its failure can be stored at first: later lines must still arrive."""
+    _, topic = await claimed(desk)
+    console = desk.console
+    assert console
+    store, refused = console.deps.store, []
+
+    @asynccontextmanager
+    async def away() -> AsyncIterator[Any]:
+        async with store() as work:
+            save = work.outbox.save
+
+            async def refuse(item: OutboxItem) -> None:
+                if item.kind is OutboxKind.RELAY and len(refused) < 4:
+                    refused.append(item.status)
+                    raise StoreBusy(seconds=10)
+                await save(item)
+
+            work.outbox.save = refuse
+            yield work
+
+    async def broken(self: Senders, item: OutboxItem) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(console.deps, "store", away)
+        patch.setattr(Senders, "send", broken)
+        await desk.write("the first")
+        await until(lambda: tried(refused), "storing the failure fails")
+    await desk.write("the second")
+    await desk.sees(topic, "the second")
+    await desk.settled()
+    shown = [m["text"] for m in await desk.messages(topic) if m["text"].startswith("the ")]
+    assert shown == ["the first", "the second"]
+
+
+async def tried(refused: list[Any]) -> bool:
+    return len(refused) >= 2
+
+
+async def test_cards_need_no_training_files(idle: Desk) -> None:
+    """A file somebody broke must not keep agents from the customers; only the list needs them."""
+
+    def broken() -> list[str]:
+        raise BadData(path="nlu/orders.yml", why="it is no NLU file of Rasa")
+
+    idle.settings["known_intents"] = broken
+    await idle.start()
+    await idle.asks_unknown()
+    topic = await idle.topic("purple elephants")
+    await idle.sees(topic, "Waiting for a person")
