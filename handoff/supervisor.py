@@ -124,13 +124,27 @@ class Supervisor:
         deaths = 0
         while True:
             started = time.monotonic()
-            code = await self._running[part.name].wait()
+            dead = self._running[part.name]
+            code = await dead.wait()
+            # As Ctrl-C would: a learning run of a dead gateway ends its own processes then.
+            _signal_group(dead, signal.SIGINT)
             deaths = 0 if time.monotonic() - started > STEADY_SECONDS else deaths
             pause = RESTART_SECONDS[min(deaths, len(RESTART_SECONDS) - 1)]
             deaths += 1
             self._say(f"! {part.name} ended with code {code}; starting it again in {pause:g} s")
             await asyncio.sleep(pause)
-            await self._start(part)
+            await self._start_again(part)
+
+    async def _start_again(self, part: Part) -> None:
+        """Start a part, however often that takes: nobody else would."""
+        while True:
+            try:
+                return await self._start(part)
+            except Exception as error:
+                pause = RESTART_SECONDS[-1]
+                why = f"{type(error).__name__}: {error}"
+                self._say(f"! {part.name} could not be started: {why}; again in {pause:g} s")
+                await asyncio.sleep(pause)
 
     async def _end_all(self) -> None:
         alive = [p for p in self._running.values() if p.returncode is None]

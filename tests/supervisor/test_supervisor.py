@@ -190,6 +190,34 @@ async def test_the_end_of_the_command_line_is_asked_for_at_each_start(ward: Ward
     ]
 
 
+async def test_one_that_cannot_be_started_again_is_tried_again(ward: Ward) -> None:
+    """The model in use is asked of a database that may be locked: Rasa must come back later."""
+    asked = 0
+
+    async def words() -> Sequence[str]:
+        nonlocal asked
+        asked += 1
+        if asked in (2, 3):
+            raise OSError("the database is locked")
+        return ()
+
+    part = ward.part("one")
+    part.last_words = words
+    await ward.start(part)
+    os.kill(ward.number("one"), signal.SIGKILL)
+    await until(lambda: len(ward.starts("one")) == 2)
+    assert sum("one could not be started: OSError" in line for line in ward.said) == 2
+
+
+async def test_what_a_dead_part_leaves_behind_ends_with_it(ward: Ward) -> None:
+    """A gateway killed while it learns: nobody would end its learning run on Ctrl-C."""
+    await ward.start(ward.part("one", SERVES, "family"))
+    child = ward.child("one")
+    os.kill(ward.number("one"), signal.SIGKILL)
+    await until(lambda: len(ward.starts("one")) == 2)
+    await until(lambda: not alive(child))
+
+
 async def test_stopping_ends_children_of_children(ward: Ward) -> None:
     await ward.start(ward.part("one", SERVES, "family"))
     child = ward.child("one")
