@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -47,25 +49,8 @@ class RasaAssistant:
     async def parse(self, text: str) -> Parse:
         """Ask `POST /model/parse`."""
         found = await self._call("POST", "/model/parse", PARSE_SECONDS, json={"text": text})
-        if not isinstance(found, dict) or not isinstance(found.get("intent_ranking", []), list):
-            raise AssistantUnavailable(why="its parse is not of the documented form")
-        ranking = tuple(
-            IntentScore(str(entry["name"]), float(entry["confidence"]))
-            for entry in found.get("intent_ranking", [])[:RANKING]
-        )
-        best = found.get("intent") or {}
-        if not ranking and best.get("name"):
-            ranking = (IntentScore(str(best["name"]), float(best.get("confidence", 0.0))),)
-        novelty = found.get("novelty")
-        return Parse(
-            ranking=ranking,
-            entities=tuple(
-                {"entity": str(e.get("entity")), "value": e.get("value")}
-                for e in found.get("entities", [])
-            ),
-            novelty=float(novelty) if isinstance(novelty, int | float) else None,
-            model=str(found.get("model_id") or ""),
-        )
+        with _documented("parse"):
+            return _parse_of(found)
 
     async def respond(self, sender: str, text: str) -> list[BotLine]:
         """Take a turn through `POST /webhooks/rest/webhook`."""
@@ -74,24 +59,16 @@ class RasaAssistant:
         )
         if not isinstance(said, list):
             raise AssistantUnavailable(why="its turn is not of the documented form")
-        lines = (
-            BotLine(
-                text=str(entry.get("text") or ""),
-                buttons=tuple(
-                    Button(str(b.get("title", "")), str(b.get("payload") or b.get("title", "")))
-                    for b in entry.get("buttons") or ()
-                ),
-                image=entry.get("image"),
-            )
-            for entry in said
-        )
+        with _documented("turn"):
+            lines = [_line_of(entry) for entry in said]
         return [line for line in lines if line.text or line.image or line.buttons]
 
     async def awaiting_slot(self, sender: str) -> str | None:
         """Read `requested_slot` from the tracker."""
         path = f"/conversations/{quote(sender, safe='')}/tracker"
         tracker = await self._call("GET", path, PARSE_SECONDS, params={"include_events": "NONE"})
-        slot = tracker.get("slots", {}).get("requested_slot")
+        with _documented("tracker"):
+            slot = tracker.get("slots", {}).get("requested_slot")
         return str(slot) if slot else None
 
     async def status(self) -> str:
@@ -126,3 +103,43 @@ class RasaAssistant:
             return answer.json() if answer.content else None
         except ValueError:
             raise AssistantUnavailable(why=f"no JSON at {path}") from None
+
+
+@contextmanager
+def _documented(what: str) -> Iterator[None]:
+    """Around reading an answer: one of another form counts as none."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise AssistantUnavailable(why=f"its {what} is not of the documented form") from None
+
+
+def _parse_of(found: Any) -> Parse:
+    ranking = tuple(
+        IntentScore(str(entry["name"]), float(entry["confidence"]))
+        for entry in found.get("intent_ranking", [])[:RANKING]
+    )
+    best = found.get("intent") or {}
+    if not ranking and best.get("name"):
+        ranking = (IntentScore(str(best["name"]), float(best.get("confidence", 0.0))),)
+    novelty = found.get("novelty")
+    return Parse(
+        ranking=ranking,
+        entities=tuple(
+            {"entity": str(e.get("entity")), "value": e.get("value")}
+            for e in found.get("entities", [])
+        ),
+        novelty=float(novelty) if isinstance(novelty, int | float) else None,
+        model=str(found.get("model_id") or ""),
+    )
+
+
+def _line_of(entry: Any) -> BotLine:
+    return BotLine(
+        text=str(entry.get("text") or ""),
+        buttons=tuple(
+            Button(str(b.get("title", "")), str(b.get("payload") or b.get("title", "")))
+            for b in entry.get("buttons") or ()
+        ),
+        image=entry.get("image"),
+    )

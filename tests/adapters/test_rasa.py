@@ -359,3 +359,40 @@ async def test_an_environments_proxy_is_not_asked(
     server.answers(PARSED)
     async with RasaAssistant(server.url, TOKEN) as assistant:
         assert (await assistant.parse("hello")).model == "abc123"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"intent_ranking": [{"confidence": 0.5}]},
+        {"intent_ranking": [{"name": "faq", "confidence": None}]},
+        {"intent_ranking": ["faq"]},
+        {"intent": "faq"},
+        {"intent_ranking": None, "entities": [1]},
+    ],
+)
+async def test_a_parse_of_another_form_is_no_answer(
+    server: RasaServer, assistant: RasaAssistant, body: Any
+) -> None:
+    """Typed, so that the customer gets a person at once and not after the sweep's half minute."""
+    server.answers(body)
+    with pytest.raises(AssistantUnavailable, match="not of the documented form"):
+        await assistant.parse("hello")
+
+
+@pytest.mark.parametrize("body", [["hello"], [{"text": "Which?", "buttons": ["yes"]}], [None]])
+async def test_a_turn_of_another_form_is_no_answer(
+    server: RasaServer, assistant: RasaAssistant, body: Any
+) -> None:
+    server.answers(body)
+    with pytest.raises(AssistantUnavailable, match="not of the documented form"):
+        await assistant.respond("kim", "hello")
+
+
+@pytest.mark.parametrize("body", [[], {"slots": []}, {"slots": None}, "x"])
+async def test_a_tracker_of_another_form_is_no_answer(
+    server: RasaServer, assistant: RasaAssistant, body: Any
+) -> None:
+    server.answers(body)
+    with pytest.raises(AssistantUnavailable, match="not of the documented form"):
+        await assistant.awaiting_slot("kim")
