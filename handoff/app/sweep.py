@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from handoff.app.lines import owe_notice
 from handoff.app.take_turn import TakeTurn
-from handoff.core.errors import StaleVersion
+from handoff.core.errors import AssistantUnavailable, StaleVersion
 from handoff.core.lifecycle import Event, apply
-from handoff.core.limits import HISTORY_LINES, IDLE_MINUTES, OWED_SECONDS
+from handoff.core.limits import (
+    ASSISTANT_START_SECONDS,
+    HISTORY_LINES,
+    IDLE_MINUTES,
+    OWED_SECONDS,
+)
 from handoff.core.model import Author, Conversation, Handoff, Message, MessageStatus, State
 from handoff.ports import Clock, Doorbell, Store, Work
 
 log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+"""Pause between two looks for an assistant that is starting, in seconds."""
 
 
 @dataclass(slots=True)
@@ -26,11 +35,36 @@ class Sweep:
     bell: Doorbell
     take_turn: TakeTurn
     reminder_minutes: int
+    _recovering: bool = False
 
     async def __call__(self) -> None:
-        await self.pay_owed_turns(OWED_SECONDS)
+        if not self._recovering:
+            await self.pay_owed_turns(OWED_SECONDS)
         await self.end_idle_episodes()
         await self.remind_of_waiting()
+
+    async def recover(self) -> int:
+        """Pay what the process before left owed, at once when the assistant answers.
+
+        The assistant often starts at the same time and takes longer: a restart must not hand over
+        everybody it has interrupted, so it is waited for, `ASSISTANT_START_SECONDS` at most.
+        """
+        self._recovering = True
+        try:
+            async with asyncio.timeout(ASSISTANT_START_SECONDS):
+                while not await self._assistant_answers():  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            log.warning("the assistant does not answer; people get what it is owed")
+        finally:
+            self._recovering = False
+        return await self.pay_owed_turns(0)
+
+    async def _assistant_answers(self) -> bool:
+        try:
+            return bool(await self.take_turn.assistant.status())
+        except AssistantUnavailable:
+            return False
 
     async def pay_owed_turns(self, older_than_seconds: float) -> int:
         """Decide about messages a dead process left undecided; return how many it could."""

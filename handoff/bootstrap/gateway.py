@@ -129,7 +129,7 @@ async def serve_gateway(settings: Settings) -> None:
 
 async def _pay_debts(sweep: Sweep) -> None:
     """Decide about what the process before left undecided, without waiting for the sweep."""
-    await sweep.pay_owed_turns(0)
+    await sweep.recover()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

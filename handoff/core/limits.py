@@ -32,6 +32,10 @@ IDLE_MINUTES = 60
 OWED_SECONDS = 30
 """A customer message without a decision for so long is decided again by the sweep, in seconds."""
 
+ASSISTANT_START_SECONDS = 30
+"""After a start the assistant is waited for so long before what it owes goes to people, in
+seconds; Rasa's light pipeline takes about 9."""
+
 RUN_LEASE_SECONDS = 300
 """A learning run whose last sign of life is older than this, in seconds, counts as dead."""
 

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from handoff.app import phrases
+from handoff.app import phrases, sweep
 from handoff.app.take_turn import TakeTurn
 from handoff.core.errors import AssistantUnavailable
 from handoff.core.limits import HISTORY_LINES
@@ -331,3 +331,37 @@ async def test_a_turn_looks_back_over_so_many_lines_and_no_further(desk):
     seen = len((await decisions(desk, last.message.id))[0].evidence["signals"]["mood"])
     assert seen == HISTORY_LINES // 2
     assert (await desk.conversation(last.conversation_id)).state is State.BOT
+
+
+async def test_after_a_restart_the_assistant_that_still_starts_is_waited_for(desk, monkeypatch):
+    """Rasa takes longer than the gateway: those it interrupted get their answer, not a person."""
+    received = await desk.write("where is my order?")
+    desk.clock.advance(60)
+    desk.assistant.down = "ConnectError at /status"
+    status, looks = desk.assistant.status, 0
+
+    async def starting() -> str:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            await desk.sweep()  # Its first run comes before Rasa is there.
+        if looks == 3:
+            desk.assistant.down = ""
+        return await status()
+
+    desk.assistant.status = starting
+    monkeypatch.setattr(sweep, "LOOK_SECONDS", 0)
+    assert await desk.sweep.recover() == 1
+    assert await desk.said(received.conversation_id, Author.BOT) == [
+        "About “where is my order?”: yes."
+    ]
+    assert await desk.handoffs() == []
+
+
+async def test_an_assistant_that_never_starts_is_not_waited_for_for_ever(desk, monkeypatch):
+    await desk.write("where is my order?")
+    desk.clock.advance(1)
+    desk.assistant.down = "ConnectError at /status"
+    monkeypatch.setattr(sweep, "ASSISTANT_START_SECONDS", 0)
+    assert await desk.sweep.recover() == 1
+    assert await reasons(desk) == [[Reason.BOT_UNAVAILABLE]]
