@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from click import Group
+from typer.core import TyperGroup
 
 from agent_console.views import COMMANDS
 from handoff.__main__ import app
@@ -22,10 +22,10 @@ ARCHITECTURE = (PROJECT / "ARCHITECTURE.md").read_text()
 def commands() -> set[str]:
     """Return every command of the command line, groups spelled out."""
     root = typer.main.get_command(app)
-    assert isinstance(root, Group)
+    assert isinstance(root, TyperGroup)
     found: set[str] = set()
     for name, command in root.commands.items():
-        if isinstance(command, Group):
+        if isinstance(command, TyperGroup):
             found |= {f"{name} {sub}" for sub in command.commands}
         else:
             found.add(name)

@@ -64,8 +64,7 @@ def test_what_the_desk_imports_is_declared_and_what_is_declared_is_imported() ->
 def test_what_the_tests_import_is_declared_and_used() -> None:
     declared = {plain(entry) for entry in DECLARED["optional-dependencies"]["dev"]}
     runtime = {plain(entry) for entry in DECLARED["dependencies"]}
-    # typer's own command objects are click's.
-    assert foreign("tests") - runtime - {"click"} | set(TOOLS) == declared
+    assert foreign("tests") - runtime | set(TOOLS) == declared
 
 
 def test_the_core_and_the_use_cases_use_the_standard_library_only() -> None:
