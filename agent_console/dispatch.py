@@ -113,12 +113,13 @@ class Dispatcher:
         """Take the next item the budget allows, or say when to look again.
 
         An item over budget is left as it was: the unit of work that took it is not committed, and
-        the rest of its topic, no more urgent than itself, waits with it.
+        the rest of its topic, no more urgent than itself, waits with it. So do all other topics
+        of the group, which share its budget: looking at each would take longer the more wait.
         """
-        skip, soonest = set(self._busy), LOOK_SECONDS
+        skip, soonest, topics = set(self._busy), LOOK_SECONDS, True
         while True:
             async with self.deps.store() as work:
-                item = await work.outbox.take(self.deps.clock.now(), tuple(skip))
+                item = await work.outbox.take(self.deps.clock.now(), tuple(skip), topics)
                 if item is None:
                     return None, soonest
                 wait = self.budget.wait(self._chat(item), item.priority)
@@ -135,6 +136,7 @@ class Dispatcher:
                     await work.commit()
             if item.topic:
                 skip.add(item.topic)
+                topics = topics and not self._in_group(item)
 
     def _chat(self, item: OutboxItem) -> int:
         return int(item.payload.get("chat_id") or self.deps.group_id)

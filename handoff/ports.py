@@ -218,8 +218,12 @@ class Outbox(Protocol):
         """Return it or raise `NotFound`."""
         ...
 
-    async def take(self, now: datetime, skip_topics: Sequence[str] = ()) -> OutboxItem | None:
+    async def take(
+        self, now: datetime, skip_topics: Sequence[str] = (), topics: bool = True
+    ) -> OutboxItem | None:
         """Mark the next due item `SENDING`, count the attempt and return it.
+
+        With `topics` false only items without a topic are looked at.
 
         Lowest priority value first, then lowest number; within one topic an item of a priority
         never overtakes an older one of the same priority that is still pending or sending.

@@ -352,18 +352,20 @@ class _Outbox(_Rows[OutboxItem]):
         item.number = number
         return True
 
-    async def take(self, now: datetime, skip_topics: Sequence[str] = ()) -> OutboxItem | None:
-        item = self._next(now, skip_topics)
+    async def take(
+        self, now: datetime, skip_topics: Sequence[str] = (), topics: bool = True
+    ) -> OutboxItem | None:
+        item = self._next(now, skip_topics, topics)
         if item is None:
             return None
         await self._unit.begin()
-        item = self._next(now, skip_topics)
+        item = self._next(now, skip_topics, topics)
         if item is not None:
             item.status, item.attempts = OutboxStatus.SENDING, item.attempts + 1
             await self._save(item)
         return item
 
-    def _next(self, now: datetime, skip_topics: Sequence[str]) -> OutboxItem | None:
+    def _next(self, now: datetime, skip_topics: Sequence[str], topics: bool) -> OutboxItem | None:
         unsettled = self._all(
             lambda i: i.status in (OutboxStatus.PENDING, OutboxStatus.SENDING),
             lambda i: (i.priority, i.number),
@@ -371,7 +373,8 @@ class _Outbox(_Rows[OutboxItem]):
         heads: dict[tuple[str, int], str] = {}
         for item in unsettled:
             head = heads.setdefault((item.topic, item.priority), item.id)
-            due = item.status is OutboxStatus.PENDING and item.not_before <= now
+            wanted = topics or not item.topic
+            due = wanted and item.status is OutboxStatus.PENDING and item.not_before <= now
             if due and item.topic not in skip_topics and (head == item.id or not item.topic):
                 return item
         return None

@@ -536,3 +536,30 @@ async def test_cards_need_no_training_files(idle: Desk) -> None:
     await idle.asks_unknown()
     topic = await idle.topic("purple elephants")
     await idle.sees(topic, "Waiting for a person")
+
+
+async def test_a_backlog_does_not_make_looking_slower(idle: Desk) -> None:
+    """Rasa is dead and forty customers wait: the group is over budget as a whole, asked once."""
+    idle.settings["per_minute"] = 1
+    for number in range(40):
+        await idle.handed_over(f"customer {number}")
+    async with idle.store() as work:
+        place = {"text": "in private", "chat_id": ANA.id, "thread_id": None}
+        await owe(work, OutboxKind.REPLY, place, "private", idle.clock.now(), priority=LAST)
+        await work.commit()
+    dispatcher = build_console(idle.deps()).dispatcher
+    dispatcher.budget.spend(GROUP)
+    opened = 0
+
+    def counted() -> Any:
+        nonlocal opened
+        opened += 1
+        return idle.store()
+
+    dispatcher.deps.store = counted
+    item, _ = await dispatcher._take()
+    # What another chat has room for is found all the same.
+    assert item and item.payload["text"] == "in private"
+    assert opened == 2
+    item, wait = await dispatcher._take()
+    assert item is None and wait > 0

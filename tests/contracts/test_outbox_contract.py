@@ -108,6 +108,15 @@ async def test_topics_can_be_skipped(store: Store) -> None:
         assert await take_all(work) == ["a"]
 
 
+async def test_all_topics_can_be_left_out(store: Store) -> None:
+    async with store() as work:
+        await put(work, samples.item("a", topic="t"), samples.item("b", topic="", priority=2))
+        taken = await work.outbox.take(at(0), topics=False)
+        assert taken is not None and taken.id == "b"
+        assert await work.outbox.take(at(0), topics=False) is None
+        assert await take_all(work) == ["a"]
+
+
 @pytest.mark.parametrize("status", [OutboxStatus.PENDING, OutboxStatus.SENDING])
 async def test_nothing_overtakes_an_unsettled_older_item_of_its_topic(
     store: Store, status: OutboxStatus

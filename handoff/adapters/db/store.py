@@ -361,8 +361,12 @@ class _Outbox(_Rows[OutboxItem]):
             item.number = row.number
         return row is not None
 
-    async def take(self, now: datetime, skip_topics: Sequence[str] = ()) -> OutboxItem | None:
+    async def take(
+        self, now: datetime, skip_topics: Sequence[str] = (), topics: bool = True
+    ) -> OutboxItem | None:
         due = self._due(now, skip_topics)
+        if not topics:
+            due = due.where(self._c.topic == "")
         if await self._number(due) is None:  # Looking takes no lock: the usual case is idle.
             return None
         await self._unit.begin()
