@@ -16,11 +16,11 @@ from agent_console.views import (
     duration,
     human,
     key,
-    percent,
     picker,
     plain,
     view_of,
 )
+from handoff.core.learning import in_words
 from handoff.core.model import (
     Candidate,
     CandidateKind,
@@ -164,11 +164,10 @@ def run_digest(run: LearningRun, learned: Sequence[Candidate] = (), zone: tzinfo
         took = f", took {duration((run.finished_at - run.started_at).total_seconds())}"
     rich.line(f"Run of {date_time(run.started_at, zone)}{took}", "italic")
     _counts(rich, run)
-    if run.figures_before or run.figures_after:
+    if figures := in_words(run.figures_before, run.figures_after):
         rich.line().line("On the golden set, before → after", "bold")
-        for name in dict.fromkeys((*run.figures_before, *run.figures_after)):
-            before, after = run.figures_before.get(name), run.figures_after.get(name)
-            rich.line(f"{human(name)}: {figure(name, before)} → {figure(name, after)}")
+        for line in figures:
+            rich.line(f"• {line}")
     if run.verdict:
         rich.line().line(one_line(run.verdict, 600))
     _learned(rich, learned)
@@ -181,15 +180,6 @@ def _counts(rich: Rich, run: LearningRun) -> None:
     rich.line().line(f"Found in conversations: {run.mined}")
     rich.line(f"Waiting for review: {run.pending_review}")
     rich.line(f"Learned: {run.learned}")
-
-
-def figure(name: str, value: float | None) -> str:
-    """Return a measured figure in words: seconds for `…_seconds`, else a share as a percentage."""
-    if value is None:
-        return "—"
-    if name.endswith("_seconds"):
-        return f"{value:.1f} s"
-    return percent(value, 1) if 0 <= value <= 1 else f"{value:g}"
 
 
 def _learned(rich: Rich, learned: Sequence[Candidate]) -> None:

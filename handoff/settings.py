@@ -6,9 +6,10 @@ import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from handoff.core.errors import BadSetting
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "",
         alias="DATABASE_URL",
+        repr=False,
         description="`sqlite:///path` or `postgresql://user:password@host/name`. "
         "Empty: `handoff.db` in HANDOFF_VAR.",
     )
@@ -161,6 +163,20 @@ class Settings(BaseSettings):
             raise ValueError(f"“{value}” is not a time zone such as Europe/Berlin") from None
         return value
 
+    @field_validator("rasa_url", "telegram_api_url", "order_store_url")
+    @classmethod
+    def _is_address(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name != "rasa_url":
+            return value
+        try:
+            url = urlsplit(value)
+            fine = url.scheme in ("http", "https") and url.hostname and url.port != 0
+        except ValueError:
+            fine = False
+        if not fine:
+            raise ValueError(f"“{value}” is not an address such as http://127.0.0.1:5005")
+        return value.rstrip("/")
+
     @field_validator("people")
     @classmethod
     def _is_staff(cls, value: str) -> str:
@@ -189,7 +205,7 @@ class Settings(BaseSettings):
     def bot_api_url(self) -> str:
         """Return the address of the Bot API server, without a slash at the end."""
         if self.telegram_api_url:
-            return self.telegram_api_url.rstrip("/")
+            return self.telegram_api_url
         if self.simulated:
             return f"http://127.0.0.1:{self.sandbox_port}"
         return "https://api.telegram.org"
@@ -229,9 +245,10 @@ def parse_people(text: str) -> dict[int, Person]:
     people: dict[int, Person] = {}
     for entry in filter(None, (part.strip() for part in text.split(";"))):
         match = re.fullmatch(r"(\d+):([^:]+):([a-z, ]+)", entry)
-        if not match:
+        name, roles = (match[2].strip(), _names(match[3])) if match else ("", frozenset())
+        if not (match and name and roles):
             raise ValueError(f"“{entry}” is not of the form id:name:role")
-        number, name, roles = int(match[1]), match[2].strip(), _names(match[3])
+        number = int(match[1])
         unknown = roles - {role.value for role in Role}
         if unknown:
             raise ValueError(f"“{sorted(unknown)[0]}” is not a role (agent, reviewer, lead)")

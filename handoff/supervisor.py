@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import httpx
+
+from handoff.core.errors import DeskError
 
 STOP_SECONDS = 10.0
 """How long a process may take to end by itself before it is killed, in seconds."""
@@ -34,6 +36,7 @@ class Part:
     """One process: its name, command line, what is added to the environment, and its health URL.
 
     `last_words` gives the end of the command line anew at each start (the model in use, say).
+    `hidden` are variables of this process that the part does not get.
     """
 
     name: str
@@ -42,10 +45,13 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
     last_words: Callable[[], Awaitable[Sequence[str]]] | None = None
+    hidden: Collection[str] = ()
 
 
-class PartFailed(Exception):
-    """A process ended, or was not ready in time, while the desk was starting."""
+class PartFailed(DeskError):
+    """{part} {what}. {last_lines}"""
+
+    status = 503
 
 
 class Supervisor:
@@ -84,17 +90,26 @@ class Supervisor:
 
     async def _start(self, part: Part) -> None:
         last = await part.last_words() if part.last_words else ()
+        inherited = {name: v for name, v in os.environ.items() if name not in part.hidden}
         with self._log(part) as log:
-            self._running[part.name] = await asyncio.create_subprocess_exec(
-                *part.command,
-                *last,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **part.environment},
-                cwd=part.folder,
-                start_new_session=True,
+            starting = asyncio.create_task(
+                asyncio.create_subprocess_exec(
+                    *part.command,
+                    *last,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env={**inherited, **part.environment},
+                    cwd=part.folder,
+                    start_new_session=True,
+                )
             )
+            try:
+                self._running[part.name] = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # Stopped half way: what has begun is noted first, so that it is ended too.
+                self._running[part.name] = await starting
+                raise
 
     def _log(self, part: Part) -> IO[bytes]:
         return (self._logs / f"{part.name}.log").open("ab")
@@ -105,7 +120,9 @@ class Supervisor:
         async with httpx.AsyncClient(timeout=2.0) as client:
             while time.monotonic() - started < READY_SECONDS:
                 if process.returncode is not None:
-                    raise PartFailed(f"{part.name} ended at once. {self._last_lines(part)}")
+                    # What it left behind would hold ports; its own number is still its group's.
+                    _signal_group(process, signal.SIGKILL)
+                    raise self._failure(part, "ended at once")
                 try:
                     if (await client.get(part.health)).status_code == 200:
                         self._say(f"  {part.name} ready in {time.monotonic() - started:.0f} s")
@@ -113,7 +130,10 @@ class Supervisor:
                 except httpx.HTTPError:
                     pass  # Not up yet: that is what is being waited for.
                 await asyncio.sleep(0.2)
-        raise PartFailed(f"{part.name} was not ready in time. {self._last_lines(part)}")
+        raise self._failure(part, "was not ready in time")
+
+    def _failure(self, part: Part, what: str) -> PartFailed:
+        return PartFailed(part=part.name, what=what, last_lines=self._last_lines(part))
 
     def _last_lines(self, part: Part) -> str:
         path = self._logs / f"{part.name}.log"
@@ -159,9 +179,7 @@ class Supervisor:
         await asyncio.gather(*waits)
 
 
-async def _first_failure_or(
-    tasks: Sequence[asyncio.Task[None]], stop: asyncio.Task[bool]
-) -> None:
+async def _first_failure_or(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Task[bool]) -> None:
     """Wait for all tasks, raise the first failure at once, or return when `stop` is done."""
     pending: set[asyncio.Task] = set(tasks)
     try:

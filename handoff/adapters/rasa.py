@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +75,8 @@ class RasaAssistant:
     async def status(self) -> str:
         """Return the name of the model file in use."""
         found = await self._call("GET", "/status", 2.0)
-        return Path(str(found.get("model_file", ""))).name
+        with _documented("status"):
+            return Path(found["model_file"]).name
 
     async def load_model(self, path: Path) -> None:
         """Swap the model through `PUT /model`."""
@@ -90,10 +92,12 @@ class RasaAssistant:
     ) -> Any:
         params = {**(params or {}), **({"token": self._token} if self._token else {})}
         try:
-            answer = await self._client.request(
-                method, path, json=json, params=params, timeout=seconds
-            )
-        except httpx.TimeoutException:
+            # httpx counts each piece of an answer anew; the customer waits for the whole.
+            async with asyncio.timeout(seconds):
+                answer = await self._client.request(
+                    method, path, json=json, params=params, timeout=seconds
+                )
+        except (httpx.TimeoutException, TimeoutError):
             raise AssistantUnavailable(why=f"no answer within {seconds:g} seconds") from None
         except httpx.HTTPError as error:
             raise AssistantUnavailable(why=f"{type(error).__name__} at {path}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +18,8 @@ from handoff.adapters.rasa import RasaAssistant
 from handoff.adapters.redaction import PresidioRedactor
 from handoff.bootstrap.parts import encoder_service, log_to_stderr, open_assistant, open_store
 from handoff.core.errors import AssistantUnavailable, NotFound
-from handoff.core.model import Release, new_id
+from handoff.core.learning import in_words
+from handoff.core.model import LearningRun, Release, RunStatus, new_id
 from handoff.core.policy import Desk
 from handoff.evals.intents import evaluate_intents
 from handoff.evals.sentiment import evaluate_requests, evaluate_sentiment
@@ -139,7 +141,7 @@ async def serve_beside(settings: Settings, encoder_url: str, model: Path) -> Asy
 
 async def learn_now(settings: Settings, say: Say) -> str:
     """Run the learning job; return its verdict."""
-    log_to_stderr(settings)
+    log_to_stderr(settings, logging.WARNING)
     persons, humans = settings.intents_for_people
     golden, limits = settings.training_data / "golden", settings.policy_limits()
 
@@ -177,12 +179,24 @@ async def learn_now(settings: Settings, say: Say) -> str:
             on_step=lambda step: say(f"→ {step}"),
         )
         run = await learn()
-    return f"{run.status.value}: {run.verdict}"
+    return _in_words(run)
+
+
+def _in_words(run: LearningRun) -> str:
+    """Return what came of a learning run, as the command prints it."""
+    said = {
+        RunStatus.NOTHING_TO_LEARN: "Nothing to learn.",
+        RunStatus.PROMOTED: f"Learned {run.learned}; the new model is in use.",
+        RunStatus.REFUSED: "The new model was refused; the one in use stays.",
+    }.get(run.status, f"The run is {run.status.value}.")
+    waiting = f"Waiting for review: {run.pending_review}." if run.pending_review else ""
+    figures = "; ".join(in_words(run.figures_before, run.figures_after))
+    return " ".join(filter(None, (said, run.verdict, figures, waiting)))
 
 
 async def roll_back_now(settings: Settings) -> str:
     """Go back to the release before; return what was done."""
-    log_to_stderr(settings)
+    log_to_stderr(settings, logging.WARNING)
     async with open_store(settings) as store, open_assistant(settings) as live:
         return (await Rollback(store, WallClock(), learned_folder(settings), live)()).sentence
 

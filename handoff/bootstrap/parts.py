@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,14 +27,14 @@ from handoff.web.embed import create_embed_app
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def log_to_stderr(settings: Settings) -> None:
-    """Log with every secret of the settings blotted out."""
+def log_to_stderr(settings: Settings, level: int = logging.INFO) -> None:
+    """Log from `level` on, with every secret of the settings blotted out."""
     secrets = [
         settings.bot_token,
         settings.internal_token.get_secret_value(),
         settings.rasa_token.get_secret_value(),
     ]
-    configure_logging(secrets)
+    configure_logging(secrets, level)
 
 
 @asynccontextmanager

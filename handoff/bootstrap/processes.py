@@ -41,10 +41,11 @@ def processes(settings: Settings, model: Callable[[], Awaitable[Sequence[str]]])
     if token := settings.rasa_token.get_secret_value():
         rasa += ["--auth-token", token]
         status += f"?token={token}"
+    secrets = rasa_process.SECRETS
     gateway = python_module("handoff", "serve")
     parts = [
-        Part("rasa", rasa, status, environment, bot.parent, model),
-        Part("actions", actions, f"{actions_url}/health", environment, bot.parent),
+        Part("rasa", rasa, status, environment, bot.parent, model, secrets),
+        Part("actions", actions, f"{actions_url}/health", environment, bot.parent, hidden=secrets),
         Part("gateway", gateway, f"{settings.local_url}/healthz"),
     ]
     return parts + ([_simulator(settings)] if own_simulator(settings) else [])

@@ -91,16 +91,13 @@ def gate(
     ]
     more = after.get("oos_taken", 0.0) - before.get("oos_taken", 0.0)
     taken = round(more * _measured_on(after, "oos_recall"))
-    figures = "; ".join(
-        f"{words} {before[name]:.1%} → {after[name]:.1%}" for name, words in GATED.items()
-    )
     reasons = [f"“{GATED[name]}” fell by {_fell(before, after, name)} messages" for name in lost]
     reasons += [f"“{GATED[name]}” has slid below the best release" for name in slid]
     if taken > GOLDEN_MESSAGES_TAKEN:
         reasons.append(f"learned topics take {taken} more out-of-scope messages")
     verdict = f"Refused: {', '.join(reasons)}." if reasons else "Passed."
     notes = [f"Learned topics take {taken} more out-of-scope messages."] if taken > 0 else []
-    return GateVerdict(not reasons, " ".join((verdict, f"{figures}.", *notes, *_quoted(worse))))
+    return GateVerdict(not reasons, " ".join((verdict, *notes, *_quoted(worse))))
 
 
 def tolerated(figures: Mapping[str, float], name: str) -> int:
@@ -110,6 +107,12 @@ def tolerated(figures: Mapping[str, float], name: str) -> int:
 
 def _measured_on(figures: Mapping[str, float], name: str) -> float:
     return figures["out_of_scope_messages" if name == "oos_recall" else "in_scope_messages"]
+
+
+def in_words(before: Mapping[str, float], after: Mapping[str, float]) -> list[str]:
+    """Return each figure the gate compares as words with its value before and after."""
+    known = [name for name in GATED if name in before and name in after]
+    return [f"{GATED[name]}: {before[name]:.1%} → {after[name]:.1%}" for name in known]
 
 
 def _fell(before: Mapping[str, float], after: Mapping[str, float], name: str) -> int:

@@ -11,13 +11,14 @@ both until the database gives up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -112,7 +113,7 @@ class Schedule:
     def __init__(self, settings: Settings, sweep: Callable[[], Awaitable[None]]) -> None:
         self._loop = asyncio.get_running_loop()
         self._sweep = sweep
-        self._sweeping: Future[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
         self._scheduler = make_scheduler(settings)
 
     def start(self, settings: Settings) -> None:
@@ -135,11 +136,14 @@ class Schedule:
     def _sweep_once(self) -> None:
         if _stopping.is_set() or self._loop.is_closed():
             return
-        self._sweeping = asyncio.run_coroutine_threadsafe(self._swept(), self._loop)
-        self._sweeping.result()
+        with contextlib.suppress(CancelledError):
+            asyncio.run_coroutine_threadsafe(self._swept(), self._loop).result()
 
     async def _swept(self) -> None:
-        await self._sweep()
+        # Noted here and not by the waiting thread: that may come to it later than a shutdown does.
+        self._sweeping = asyncio.current_task()
+        if not _stopping.is_set():
+            await self._sweep()
 
     def shutdown(self, wait: bool = True) -> None:
         """End the schedule, and the learning run it may have started; that is due again then.
@@ -150,7 +154,7 @@ class Schedule:
         _stopping.set()
         self._scheduler.pause()
         if self._sweeping is not None:
-            self._sweeping.cancel()
+            self._loop.call_soon_threadsafe(self._sweeping.cancel)
         interrupted = list(_running)
         for process in interrupted:
             _stop(process)

@@ -61,6 +61,15 @@ def test_the_source_line_of_a_traceback(log: io.StringIO) -> None:
     assert "stack_info=True" in said and TOKEN not in said
 
 
+def test_a_secret_that_begins_another_hides_no_part_of_it(
+    log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", log)
+    configure_logging(["abc", "abcdef"])
+    logging.getLogger("any").info("the token is abcdef")
+    assert log.getvalue().endswith(f"the token is {BLOT}\n")
+
+
 def test_an_empty_secret_blots_nothing(log: io.StringIO) -> None:
     logging.getLogger("any").info("plain words")
     assert log.getvalue().endswith("INFO any: plain words\n") and BLOT not in log.getvalue()

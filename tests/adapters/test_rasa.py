@@ -396,3 +396,35 @@ async def test_a_tracker_of_another_form_is_no_answer(
     server.answers(body)
     with pytest.raises(AssistantUnavailable, match="not of the documented form"):
         await assistant.awaiting_slot("kim")
+
+
+@pytest.mark.parametrize("body", [[], None, {}, "ok", {"model_file": None}])
+async def test_a_status_of_another_form_is_no_answer(
+    server: RasaServer, assistant: RasaAssistant, body: Any
+) -> None:
+    server.answers(body)
+    with pytest.raises(AssistantUnavailable, match="not of the documented form"):
+        await assistant.status()
+
+
+async def test_an_assistant_that_drips_is_waited_for_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The limit counts for the whole call, not for each piece of the answer."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(200):
+            writer.write(b" ")
+            await asyncio.sleep(0.02)
+        writer.close()
+
+    monkeypatch.setattr(rasa, "PARSE_SECONDS", 0.2)
+    dripping = await asyncio.start_server(drip, "127.0.0.1", 0)
+    port = dripping.sockets[0].getsockname()[1]
+    async with RasaAssistant(f"http://127.0.0.1:{port}", TOKEN) as assistant:
+        with pytest.raises(AssistantUnavailable, match=r"no answer within 0\.2 seconds"):
+            async with asyncio.timeout(3):
+                await assistant.parse("hello")
+    dripping.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from handoff.core.errors import AssistantUnavailable, BadData
+from handoff.core.learning import in_words
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import BotLine, IntentScore, Parse
 from handoff.learning.gate import compare, measure_golden, read_assistant
@@ -96,9 +97,11 @@ async def test_an_assistant_that_names_no_intent_notices_everything(golden: Path
 
 async def test_a_worse_candidate_is_refused_with_the_texts(golden: Path) -> None:
     bad = {**GOOD, "where is it": ("refund", 0.9), "hello": ("track", 0.9)}
-    _, _, verdict = await compare(ScriptedAssistant(GOOD), ScriptedAssistant(bad), golden, LIMITS)
+    before, after, verdict = await compare(
+        ScriptedAssistant(GOOD), ScriptedAssistant(bad), golden, LIMITS
+    )
     assert not verdict.passed
-    assert "75.0% → 25.0%" in verdict.sentence
+    assert "right intent: 75.0% → 25.0%" in in_words(before.figures, after.figures)
     assert "“/hello”, “where is it”" in verdict.sentence
 
 

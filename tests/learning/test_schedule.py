@@ -186,7 +186,7 @@ async def test_stopping_does_not_wait_for_a_sweep(settings: Settings):
             raise
 
     running = start_scheduler(settings, sweep)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await begun.wait()
         running.shutdown(wait=False)
         await cancelled.wait()

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import handoff.__main__ as main_module
 from handoff.bootstrap.parts import LOOPBACK, check_exposure
 from handoff.core.errors import BadSetting
 from handoff.core.lifecycle import mermaid
 from handoff.settings import Settings, load_settings
+from handoff.supervisor import PartFailed
 
 PROJECT = Path(__file__).resolve().parents[2]
 VARIABLES = {str(field.alias) for field in Settings.model_fields.values()}
@@ -62,6 +64,19 @@ def test_a_database_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_a_missing_rasa_environment_is_named(tmp_path: Path) -> None:
     done = handoff(tmp_path, "up", RASA_VENV=str(tmp_path / "nowhere"))
     assert_one_sentence(done, "RASA_VENV", "nowhere")
+
+
+def test_a_part_that_cannot_start_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise PartFailed(part="gateway", what="ended at once", last_lines="the port is taken")
+
+    monkeypatch.setattr(main_module, "app", fails)
+    with pytest.raises(SystemExit) as end:
+        main_module.main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "gateway ended at once. the port is taken\n"
 
 
 def test_the_diagram_is_printed_and_nothing_beside_it(tmp_path: Path) -> None:

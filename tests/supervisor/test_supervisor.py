@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -253,6 +254,50 @@ async def test_stopping_during_a_pause_starts_nothing_more(
     await until(lambda: any("starting it again in 600 s" in line for line in ward.said))
     await ward.stop()
     assert len(ward.starts("one")) == 1
+
+
+async def test_what_a_process_that_failed_the_start_left_behind_ends(ward: Ward) -> None:
+    leaves = """
+import pathlib, subprocess, sys
+child = subprocess.Popen(["sleep", "600"])
+pathlib.Path(sys.argv[2], "child").write_text(str(child.pid))
+sys.exit(3)
+"""
+    with pytest.raises(PartFailed):
+        await ward.start(ward.part("bad", leaves))
+    await until(lambda: not alive(ward.child("bad")))
+
+
+async def test_a_part_gets_none_of_the_variables_hidden_from_it(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:telegram")
+    shows = f"import os; print(os.environ.get('TELEGRAM_BOT_TOKEN'), flush=True)\n{SERVES}"
+    open_part, hidden_part = ward.part("open", shows), ward.part("hidden", shows)
+    hidden_part.hidden = frozenset({"TELEGRAM_BOT_TOKEN"})
+    await ward.start(open_part, hidden_part)
+    await ward.stop()
+    said = {n: (ward.folder / "logs" / f"{n}.log").read_text() for n in ("open", "hidden")}
+    assert said["open"].startswith("1:telegram\n") and said["hidden"].startswith("None\n")
+
+
+async def test_stopping_in_the_middle_of_a_start_leaves_nothing(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn, begun = asyncio.create_subprocess_exec, asyncio.Event()
+
+    async def slow(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        process = await spawn(*command, **options)
+        begun.set()
+        await asyncio.sleep(0.2)
+        return process
+
+    await ward.start(ward.part("one"))
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    os.kill(ward.number("one"), signal.SIGKILL)
+    await begun.wait()
+    await ward.stop()
+    await until(lambda: not [start for start in ward.starts("one") if alive(int(start[0]))])
 
 
 async def test_what_a_part_says_goes_to_its_log(ward: Ward) -> None:
