@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from handoff.core.errors import DeskError
+from handoff.settings import load_settings, settings_table
 
 # Threads that fight for the cores of a small machine make everything slower (FACTS: 11.8 → 273 ms).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,6 +30,9 @@ out = Console(highlight=False, soft_wrap=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
+# Each command reads the settings before it imports what takes seconds: a wrong one is told at once.
+
+
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(work)
 
@@ -40,28 +44,28 @@ def _say(text: str) -> None:
 @app.command()
 def up() -> None:
     """Start everything on this machine, training a model first when something changed."""
+    given = load_settings()
     from handoff.bootstrap.processes import run_everything
-    from handoff.settings import load_settings
 
-    _run(run_everything(load_settings(), _say))
+    _run(run_everything(given, _say))
 
 
 @app.command()
 def serve() -> None:
     """Start the gateway alone: channels, encoder, console, scheduler."""
+    given = load_settings()
     from handoff.bootstrap.gateway import serve_gateway
-    from handoff.settings import load_settings
 
-    _run(serve_gateway(load_settings()))
+    _run(serve_gateway(given))
 
 
 @app.command()
 def migrate() -> None:
     """Create the database or bring it to the newest schema."""
+    given = load_settings()
     from handoff.adapters.db.migrate import upgrade
-    from handoff.settings import load_settings
 
-    _run(upgrade(load_settings().database))
+    _run(upgrade(given.database))
     _say("The database is up to date.")
 
 
@@ -70,29 +74,29 @@ def train(
     force: Annotated[bool, typer.Option(help="Train although nothing has changed.")] = False,
 ) -> None:
     """Train the assistant on the training data and take the model into use."""
+    given = load_settings()
     from handoff.bootstrap.jobs import prepare_model
-    from handoff.settings import load_settings
 
-    release = _run(prepare_model(load_settings(), _say, force))
+    release = _run(prepare_model(given, _say, force))
     _say(f"In use: {release.model_path}")
 
 
 @app.command()
 def learn() -> None:
     """Do now what happens every night: candidates from resolved conversations, a better model."""
+    given = load_settings()
     from handoff.bootstrap.jobs import learn_now
-    from handoff.settings import load_settings
 
-    _say(_run(learn_now(load_settings(), _say)))
+    _say(_run(learn_now(given, _say)))
 
 
 @app.command()
 def rollback() -> None:
     """Go back to the model and training files of the release before."""
+    given = load_settings()
     from handoff.bootstrap.jobs import roll_back_now
-    from handoff.settings import load_settings
 
-    _say(_run(roll_back_now(load_settings())))
+    _say(_run(roll_back_now(given)))
 
 
 @app.command()
@@ -106,8 +110,6 @@ def diagram() -> None:
 @app.command()
 def settings() -> None:
     """Print the table of settings, as it stands in README.md."""
-    from handoff.settings import settings_table
-
     print(settings_table(), end="")
 
 
@@ -120,12 +122,12 @@ def eval_intents(
     as_json: AsJson = False,
 ) -> None:
     """Train and measure the shipped Rasa pipeline on a data set."""
+    given = load_settings()
     from handoff.bootstrap.jobs import measure_intents
     from handoff.evals.tables import intents_table
-    from handoff.settings import load_settings
 
     say = (lambda text: None) if as_json else _say
-    found = _run(measure_intents(load_settings(), train, valid, test, oos or [], say))
+    found = _run(measure_intents(given, train, valid, test, oos or [], say))
     _print(found, as_json, intents_table)
 
 
@@ -135,11 +137,11 @@ def eval_sentiment(
     as_json: AsJson = False,
 ) -> None:
     """Measure the sentiment model on labelled messages."""
+    given = load_settings()
     from handoff.bootstrap.jobs import measure_sentiment
     from handoff.evals.tables import sentiment_table
-    from handoff.settings import load_settings
 
-    _print(_run(measure_sentiment(load_settings(), data)), as_json, sentiment_table)
+    _print(_run(measure_sentiment(given, data)), as_json, sentiment_table)
 
 
 @evaluate.command("requests")
@@ -148,11 +150,11 @@ def eval_requests(
     as_json: AsJson = False,
 ) -> None:
     """Measure how well requests for a person are recognised."""
+    given = load_settings()
     from handoff.bootstrap.jobs import measure_requests
     from handoff.evals.tables import requests_table
-    from handoff.settings import load_settings
 
-    _print(_run(measure_requests(load_settings(), data)), as_json, requests_table)
+    _print(_run(measure_requests(given, data)), as_json, requests_table)
 
 
 def _print(found: dict[str, Any], as_json: bool, table: Any) -> None:

@@ -155,13 +155,20 @@ class PresidioRedactor:
     def redact(self, text: str, names: Sequence[str] = ()) -> str:
         """Return `text` with personal data replaced by plain words such as `my email address`."""
         text = unicodedata.normalize("NFC", text)
-        found = self._engine.analyze(text, "en", score_threshold=0.05)
-        spans = [(r.start, r.end, r.entity_type) for r in found if r.entity_type in WORDS]
-        spans += _named(text, names)
+        spans = [*self._spans(text), *_named(text, names)]
         for start, end, kind in reversed(_apart(spans)):
             if text[start:end].casefold() not in self._public:
                 text = self._replaced(text, start, end, WORDS[kind])
         return text
+
+    def found(self, text: str) -> list[str]:
+        """Return what looks personal in `text`, as it stands there."""
+        text = unicodedata.normalize("NFC", text)
+        return [text[start:end] for start, end, _ in _apart(self._spans(text))]
+
+    def _spans(self, text: str) -> list[Span]:
+        found = self._engine.analyze(text, "en", score_threshold=0.05)
+        return [(r.start, r.end, r.entity_type) for r in found if r.entity_type in WORDS]
 
     def _replaced(self, text: str, start: int, end: int, words: str) -> str:
         numbered = _NUMBERED.search(text[:start])

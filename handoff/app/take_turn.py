@@ -265,7 +265,18 @@ class TakeTurn:
 
 
 def said_before(earlier: Sequence[Message], lines: Sequence[BotLine]) -> int:
-    """Count how often among these earlier lines the bot has said the last of its new ones."""
+    """Count how often in a row, just before, the bot has said the last of its new lines.
+
+    In a row: a customer who asks about three orders hears one question three times, with an answer
+    after each, and the bot is getting on well.
+    """
     if not lines:
         return 0
-    return sum(m.author is Author.BOT and m.text == lines[-1].text for m in earlier)
+    texts, times = {line.text for line in lines}, 0
+    for message in reversed(earlier):
+        if message.author is not Author.BOT:
+            continue
+        if message.text not in texts:
+            break
+        times += message.text == lines[-1].text
+    return times

@@ -29,7 +29,7 @@ from handoff.learning.nightly import Learn
 from handoff.learning.rasa_server import RasaServer
 from handoff.learning.rollback import Rollback, heal, register_initial
 from handoff.learning.trainer import Trainer
-from handoff.learning.training_files import read_known
+from handoff.learning.training_files import read_known, shipped_answers
 from handoff.learning.workspace import fingerprint
 from handoff.ports import Assistant
 from handoff.settings import Settings
@@ -164,7 +164,7 @@ async def learn_now(settings: Settings, say: Say) -> str:
                 store,
                 clock,
                 PresidioRedactor("my"),
-                PresidioRedactor("your"),
+                PresidioRedactor("your", public_contacts(settings)),
                 partial(read_known, settings.training_data),
                 persons,
             ),
@@ -192,6 +192,13 @@ def _in_words(run: LearningRun) -> str:
     waiting = f"Waiting for review: {run.pending_review}." if run.pending_review else ""
     figures = "; ".join(in_words(run.figures_before, run.figures_after))
     return " ".join(filter(None, (said, run.verdict, figures, waiting)))
+
+
+def public_contacts(settings: Settings) -> set[str]:
+    """Return the shop's own addresses and numbers, which a learned answer may hold."""
+    redactor = PresidioRedactor()
+    answers = shipped_answers(settings.training_data)
+    return {contact for answer in answers for contact in redactor.found(answer)}
 
 
 async def roll_back_now(settings: Settings) -> str:

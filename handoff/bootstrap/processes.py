@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 
 import httpx
@@ -66,6 +67,7 @@ async def run_everything(settings: Settings, say: Say) -> None:
     """Prepare the model, start every process, and stay until told to stop."""
     check_exposure(settings)
     _check_rasa_environment(settings)
+    check_ports(settings)
     settings.var.mkdir(parents=True, exist_ok=True)
     await prepare_feelings(settings, say)
     await prepare_model(settings, say)
@@ -78,6 +80,26 @@ async def run_everything(settings: Settings, say: Say) -> None:
     stop_on_signals(supervisor)
     await supervisor.run(lambda: _announce(settings, say))
     say("Everything has stopped.")
+
+
+def check_ports(settings: Settings) -> None:
+    """Refuse to start beside somebody who listens on a port of the desk already."""
+    ports = {
+        "HANDOFF_PORT": settings.port,
+        "RASA_URL": httpx.URL(settings.rasa_url).port or 5005,
+        "ACTIONS_PORT": settings.actions_port,
+    }
+    if own_simulator(settings):
+        ports["SANDBOX_PORT"] = settings.sandbox_port
+    for name, port in ports.items():
+        with socket.socket() as probe:
+            # As the servers themselves do: a port that is only cooling down is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                why = f"port {port} is taken, is the desk running already?"
+                raise BadSetting(name=name, why=why) from None
 
 
 def _check_rasa_environment(settings: Settings) -> None:

@@ -194,6 +194,20 @@ def intents_in(training_data: Path) -> list[str]:
     return sorted({intent for examples in found for intent, _ in examples})
 
 
+def shipped_answers(training_data: Path) -> list[str]:
+    """Return every text the assistant is shipped to say. Raises `BadData`."""
+    texts: list[str] = []
+    for path in sorted((training_data / "responses").rglob("*.yml")):
+        try:
+            responses = (YAML(typ="safe", pure=True).load(path) or {}).get("responses") or {}
+            variants = [variant for said in responses.values() for variant in said]
+            texts += [str(variant["text"]) for variant in variants if "text" in variant]
+        except (OSError, UnicodeDecodeError, YAMLError, AttributeError, TypeError) as error:
+            why = f"it is no file of Rasa's responses ({type(error).__name__})"
+            raise BadData(path=path, why=why) from None
+    return texts
+
+
 def _examples(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield (intent, text) of every example in a folder of Rasa's NLU files."""
     for path in sorted(folder.rglob("*.yml")):

@@ -129,6 +129,16 @@ async def test_what_the_bot_has_said_twice_is_not_shown_a_third_time(desk):
     assert await reasons(desk) == [[Reason.BOT_REPEATS]]
 
 
+async def test_a_question_answered_in_between_may_be_asked_again(desk):
+    """Three orders, one after the other: the bot asks for each number and answers each."""
+    for text in ("first order", "second order", "third order"):
+        desk.assistant.answers[text] = [BotLine("Which order number?")]
+        await desk.ask(text)
+        id = (await desk.ask(f"it is {text}")).conversation_id
+    assert (await desk.conversation(id)).state is State.BOT
+    assert await reasons(desk) == []
+
+
 async def test_a_customer_who_says_the_same_a_third_time_gets_a_person(desk):
     for _ in range(3):
         id = (await desk.ask("my parcel is not here")).conversation_id

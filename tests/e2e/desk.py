@@ -95,7 +95,7 @@ class Desk:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        until(self._ready, f"the desk is ready\n{self.output()}", READY_SECONDS)
+        until(self.ready, f"the desk is ready\n{self.output()}", READY_SECONDS)
         return time.monotonic() - began
 
     def _up_log(self) -> str:
@@ -123,7 +123,8 @@ class Desk:
         assert found, f"there is no process {command}"
         os.kill(found[0], number)
 
-    def _ready(self) -> bool:
+    def ready(self) -> bool:
+        """Say whether a customer could come in; fail when the desk has ended."""
         assert self.process and self.process.poll() is None, f"the desk ended:\n{self.output()}"
         try:
             return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200

@@ -7,6 +7,8 @@ import logging
 import pytest
 
 from handoff.adapters.redaction import PresidioRedactor
+from handoff.learning.training_files import shipped_answers
+from tests.environment import PROJECT
 
 NAMES = (
     "José María Núñez",
@@ -106,6 +108,15 @@ def test_decomposed_accents_are_the_same_name(redactor: PresidioRedactor):
 
 def test_without_names_only_patterns_count(redactor: PresidioRedactor):
     assert redactor.redact("Ana wrote to a@b.co") == "Ana wrote to my email address"
+
+
+def test_the_shops_own_contacts_are_found_in_what_it_is_shipped_to_say():
+    redactor = PresidioRedactor()
+    found = {c for text in shipped_answers(PROJECT / "training_data") for c in redactor.found(text)}
+    assert {"service@fernway.example", "+44 20 7946 0100"} <= found
+    agent = PresidioRedactor("your", found)
+    said = "Write to service@fernway.example or call +44 20 7946 0100."
+    assert agent.redact(said) == said
 
 
 def test_an_agent_speaks_of_your_data_and_of_what_is_public():

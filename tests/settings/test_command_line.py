@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 
 import handoff.__main__ as main_module
 from handoff.bootstrap.parts import LOOPBACK, check_exposure
+from handoff.bootstrap.processes import check_ports
 from handoff.core.errors import BadSetting
 from handoff.core.lifecycle import mermaid
+from handoff.learning.rasa_server import free_port
 from handoff.settings import Settings, load_settings
 from handoff.supervisor import PartFailed
 
@@ -106,3 +109,17 @@ def test_a_public_host_needs_a_token(host: str) -> None:
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_this_machine_alone_needs_none(host: str) -> None:
     check_exposure(load_settings(HANDOFF_HOST=host, HANDOFF_INTERNAL_TOKEN=""))
+
+
+def test_a_taken_port_is_named_before_anything_starts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BadSetting, match=rf"ACTIONS_PORT.*port {port} is taken"):
+            check_ports(
+                load_settings(
+                    HANDOFF_PORT=free_port(),
+                    SANDBOX_PORT=free_port(),
+                    RASA_URL=f"http://127.0.0.1:{free_port()}",
+                    ACTIONS_PORT=port,
+                )
+            )
