@@ -93,7 +93,19 @@ class Handlers:
             await self._warn_anonymous(update)
         elif access.person is not None:
             await self._handle(update, access.person)
+        elif update.message and update.message.chat.type == Chat.SUPERGROUP:
+            self._tell_of_group(update.message.chat)
         raise ApplicationHandlerStop
+
+    def _tell_of_group(self, chat: Chat) -> None:
+        """Write an unknown group's number into the log: how an installer gets to know it."""
+        if chat.id != self.deps.group_id:
+            log.warning(
+                "Ignored a message in the group %r. If that is the agents' group, set "
+                "TELEGRAM_GROUP_ID=%d",
+                chat.title,
+                chat.id,
+            )
 
     async def _handle(self, update: Update, person: Person) -> None:
         if update.callback_query:

@@ -6,6 +6,8 @@ import asyncio
 import base64
 from typing import Any
 
+import pytest
+
 from agent_console import views
 from agent_console.picture import stats_picture
 from handoff.app.lines import owe_notice
@@ -272,3 +274,18 @@ async def test_elsewhere_in_the_group_people_may_talk(desk: Desk) -> None:
     await desk.writes(ANA.id, 0, "/queue")
     queue = await desk.sees(0, "Waiting for a person: 1")
     assert any(e["type"] == "text_link" for e in queue["entities"])
+
+
+async def test_the_log_names_a_group_nobody_has_set(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """How an installer gets to know TELEGRAM_GROUP_ID."""
+    other = -1002000000002
+    await desk.do("chats", chat_id=other, title="Night shift", owner_id=LEA.id, members=[ANA.id])
+    await desk.do("messages", user_id=ANA.id, chat_id=other, text="is this on?")
+
+    async def logged() -> bool:
+        return f"TELEGRAM_GROUP_ID={other}" in caplog.text
+
+    await until(logged, "the log names the group")
+    assert "Night shift" in caplog.text and "is this on?" not in caplog.text
