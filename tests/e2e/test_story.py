@@ -155,6 +155,12 @@ def test_one_customer_one_agent_one_night(desk: Desk) -> None:
 
 def test_a_dead_assistant_hands_over(desk: Desk) -> None:
     """Rasa is killed: the customer is told, a person is asked, and Rasa is started again."""
+    ana, owned = desk.person(ANA), desk.customer()
+    owned.write("let me talk to a human about the garden gate")
+    owned.reads("system", contains="colleague")
+    gate = ana.topic("garden gate")
+    ana.press(ana.sees(gate, "Waiting for a person"), "Claim")
+    owned.reads("system", contains="has joined")
     customer = desk.customer()
     customer.asks("hello")
     desk.send("-m rasa run", signal.SIGKILL)
@@ -168,6 +174,11 @@ def test_a_dead_assistant_hands_over(desk: Desk) -> None:
         "Rasa answers again",
         120,
     )
+    # A conversation that a person has stays silent, whatever became of the assistant's memory.
+    before = len(owned.lines())
+    owned.write("where is my order 10042?")
+    ana.sees(gate, "where is my order 10042?")
+    assert [line["author"] for line in owned.lines()[before:]] == ["customer"]
 
 
 def test_a_hanging_action_server_hands_over(desk: Desk) -> None:
