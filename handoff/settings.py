@@ -93,6 +93,11 @@ class Settings(BaseSettings):
         alias="ORDER_STORE_URL",
         description="HTTP address of your order store. Empty: the sample shop.",
     )
+    order_store_token: SecretStr = Field(
+        SecretStr(""),
+        alias="ORDER_STORE_TOKEN",
+        description="Sent to your order store as a bearer token.",
+    )
     encoder: str = Field(
         "",
         alias="HANDOFF_ENCODER",

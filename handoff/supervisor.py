@@ -28,6 +28,9 @@ RESTART_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
 STEADY_SECONDS = 60.0
 """A process that lived this long, in seconds, starts again with the first pause."""
 
+LOG_BYTES = 20_000_000
+"""A log larger than this, in bytes, is put aside when its process starts."""
+
 Say = Callable[[str], None]
 
 
@@ -112,12 +115,16 @@ class Supervisor:
                 raise
 
     def _log(self, part: Part) -> IO[bytes]:
-        return (self._logs / f"{part.name}.log").open("ab")
+        """Open a part's log; one that has grown large is put aside, in place of the one before."""
+        path = self._logs / f"{part.name}.log"
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+        return path.open("ab")
 
     async def _wait_ready(self, part: Part) -> None:
         started = time.monotonic()
         process = self._running[part.name]
-        async with httpx.AsyncClient(timeout=2.0) as client:
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
             while time.monotonic() - started < READY_SECONDS:
                 if process.returncode is not None:
                     # What it left behind would hold ports; its own number is still its group's.

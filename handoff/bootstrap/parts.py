@@ -33,6 +33,7 @@ def log_to_stderr(settings: Settings, level: int = logging.INFO) -> None:
         settings.bot_token,
         settings.internal_token.get_secret_value(),
         settings.rasa_token.get_secret_value(),
+        settings.order_store_token.get_secret_value(),
     ]
     configure_logging(secrets, level)
 

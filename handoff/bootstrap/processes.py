@@ -43,10 +43,12 @@ def processes(settings: Settings, model: Callable[[], Awaitable[Sequence[str]]])
         rasa += ["--auth-token", token]
         status += f"?token={token}"
     secrets = rasa_process.SECRETS
+    order_store_token = settings.order_store_token.get_secret_value()
+    for_actions = {**environment, "ORDER_STORE_TOKEN": order_store_token}
     gateway = python_module("handoff", "serve")
     parts = [
         Part("rasa", rasa, status, environment, bot.parent, model, secrets),
-        Part("actions", actions, f"{actions_url}/health", environment, bot.parent, hidden=secrets),
+        Part("actions", actions, f"{actions_url}/health", for_actions, bot.parent, hidden=secrets),
         Part("gateway", gateway, f"{settings.local_url}/healthz"),
     ]
     return parts + ([_simulator(settings)] if own_simulator(settings) else [])

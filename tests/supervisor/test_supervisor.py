@@ -335,3 +335,19 @@ def test_a_module_runs_in_this_environment() -> None:
     command = python_module("platform", "--terse")
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert command[0] == sys.executable and done.returncode == 0 and done.stdout.strip()
+
+
+async def test_a_large_log_is_put_aside_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LOG_BYTES", 10)
+    log = tmp_path / "one.log"
+    log.write_text("an old line that is long")
+    running = Supervisor([], tmp_path, print)
+    with running._log(Part("one", [], "")) as file:
+        file.write(b"new")
+    assert log.read_text() == "new"
+    assert (tmp_path / "one.log.1").read_text() == "an old line that is long"
+    with running._log(Part("one", [], "")) as file:
+        file.write(b"er")
+    assert log.read_text() == "newer"
