@@ -49,6 +49,7 @@ class SentenceEncoder:
         self._model: Any = None
         self._digest = ""
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._coming: dict[str, asyncio.Task[dict[str, np.ndarray]]] = {}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
 
     @property
@@ -79,20 +80,38 @@ class SentenceEncoder:
         self._model.encode(["warm up"], show_progress_bar=False)
 
     async def encode(self, texts: Sequence[str]) -> list[Any]:
-        """Return one unit vector (float32) a text, in order."""
+        """Return one unit vector (float32) a text, in order.
+
+        A text that is being encoded for somebody else already is waited for, not encoded again:
+        gateway and Rasa ask for the same message within a few milliseconds.
+        """
         if self._model is None:
             raise EncoderUnavailable(why="it is not loaded")
-        # Shortest first: a batch is padded to its longest text.
-        fresh_texts = {text for text in texts if text not in self._cache}
-        missing = sorted(fresh_texts, key=lambda text: (len(text), text))
-        fresh: dict[str, np.ndarray] = {}
-        loop = asyncio.get_running_loop()
-        for start in range(0, len(missing), BATCH):
-            batch = missing[start : start + BATCH]
-            vectors = await loop.run_in_executor(self._worker, self._encode, batch)
-            fresh.update(zip(batch, vectors, strict=True))
-        found = [fresh[text] if text in fresh else self._cache[text] for text in texts]
-        self._remember(dict(zip(texts, found, strict=True)))
+        wanted = set(texts)
+        found = {text: self._cache[text] for text in wanted if text in self._cache}
+        missing = wanted - found.keys() - self._coming.keys()
+        if missing:
+            self._coming |= dict.fromkeys(missing, asyncio.create_task(self._encode_all(missing)))
+        if tasks := {self._coming[text] for text in wanted - found.keys()}:
+            # Not gather: whoever gives up waiting must not end what others wait for.
+            await asyncio.wait(tasks)
+        for task in tasks:
+            found |= task.result()
+        self._remember({text: found[text] for text in texts})
+        return [found[text] for text in texts]
+
+    async def _encode_all(self, texts: set[str]) -> dict[str, np.ndarray]:
+        """Encode in small batches, shortest first: a batch is padded to its longest text."""
+        ordered = sorted(texts, key=lambda text: (len(text), text))
+        loop, found = asyncio.get_running_loop(), {}
+        try:
+            for start in range(0, len(ordered), BATCH):
+                batch = ordered[start : start + BATCH]
+                vectors = await loop.run_in_executor(self._worker, self._encode, batch)
+                found.update(zip(batch, vectors, strict=True))
+        finally:
+            for text in texts:
+                self._coming.pop(text, None)
         return found
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:

@@ -123,10 +123,12 @@ class TakeTurn:
     ) -> Signals:
         offered = {b.payload for m in earlier if m.author is Author.BOT for b in m.buttons}
         said = [m for m in earlier if m.author is Author.CUSTOMER]
-        parse, why = await self._parse(message.text, message.text in offered)
+        (parse, why), feelings = await asyncio.gather(
+            self._parse(message.text, message.text in offered), self.feelings.read(message.text)
+        )
         return Signals(
             parse=parse,
-            feelings=await self.feelings.read(message.text),
+            feelings=feelings,
             mood=tuple(m.feelings.negative for m in said if m.feelings),
             repeats=await self._repeats(message.text, said),
             awaiting_slot=conversation.awaiting_slot,

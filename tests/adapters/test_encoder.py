@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 from collections.abc import Sequence
@@ -75,6 +76,19 @@ async def test_a_text_is_encoded_once() -> None:
     found = await encoder.encode(["bb", "ccc", "a"])
     assert [vector[0] for vector in found] == [2, 3, 1]
     assert model.given == [["a", "bb"], ["ccc"]]
+    encoder.close()
+
+
+async def test_what_is_being_encoded_is_waited_for_and_not_encoded_again() -> None:
+    """The gateway and Rasa ask for one message at the same moment; one of them may give up."""
+    encoder, model = counted()
+    given_up = asyncio.create_task(encoder.encode(["one", "two"]))
+    others = [asyncio.create_task(encoder.encode([text])) for text in ("one", "two", "three")]
+    await asyncio.sleep(0)
+    given_up.cancel()
+    vectors = await asyncio.gather(*others)
+    assert [vector[0][0] for vector in vectors] == [3, 3, 5]
+    assert sorted(text for batch in model.given for text in batch) == ["one", "three", "two"]
     encoder.close()
 
 
