@@ -72,7 +72,7 @@ def texts(messages: list[Message]) -> list[str]:
         "hi",
         "refund",
         "thanks a lot",
-        "ok thank you very much, bye",
+        "ok, thanks very much, goodbye",
         "yes please",
         "10042",
         "my order number is 10042",
