@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,12 @@ from handoff.core.errors import BadSetting
 
 BUSY_SECONDS = 10
 """How long a writer waits for another one, in seconds."""
+
+WAL_TRIES = 100
+"""How often switching a new file to the write-ahead log is tried."""
+
+WAL_PAUSE_SECONDS = 0.01
+"""Pause between two such tries, in seconds."""
 
 LAZY = "begin_when_writing"
 """Execution option of a SQLite connection whose user says `BEGIN IMMEDIATE` itself."""
@@ -88,10 +96,27 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     # First the timeout: changing the journal mode of a new file needs a lock itself.
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(cursor)
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """Turn the write-ahead log on, again while others are doing the same to a new file.
+
+    Of two connections that switch at once SQLite refuses one without calling the busy handler:
+    waiting could not help it, trying again does. Once switched, the file stays so.
+    """
+    for _ in range(WAL_TRIES):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            time.sleep(WAL_PAUSE_SECONDS)
+    cursor.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:
