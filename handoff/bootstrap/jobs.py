@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -33,8 +33,7 @@ from handoff.learning.training_files import read_known, shipped_answers
 from handoff.learning.workspace import fingerprint
 from handoff.ports import Assistant
 from handoff.settings import Settings
-
-Say = Callable[[str], None]
+from handoff.supervisor import Say
 
 FINGERPRINT = "fingerprint"
 """File beside a model that says what it was trained from."""

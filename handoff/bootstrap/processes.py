@@ -12,9 +12,7 @@ from handoff.bootstrap.parts import check_exposure
 from handoff.core.errors import BadSetting
 from handoff.learning import rasa_process
 from handoff.settings import Settings
-from handoff.supervisor import Part, Supervisor, python_module, stop_on_signals
-
-Say = Callable[[str], None]
+from handoff.supervisor import Part, Say, Supervisor, python_module, stop_on_signals
 
 
 def processes(settings: Settings, model: Callable[[], Awaitable[Sequence[str]]]) -> list[Part]:
