@@ -26,7 +26,9 @@ from handoff.core.model import (
     OutboxItem,
     Parse,
     Release,
+    ShadowVerdict,
     State,
+    StoredPolicy,
     Topic,
 )
 
@@ -146,6 +148,10 @@ class Messages(Protocol):
         """Return the line that stands in the console under this Telegram message id."""
         ...
 
+    async def beginning_with(self, beginning: str, limit: int = 2) -> list[Message]:
+        """Return lines whose id begins so, oldest first."""
+        ...
+
     async def after(self, conversation_id: str, seq: int, limit: int = 200) -> list[Message]:
         """Return lines with a greater seq, in order."""
         ...
@@ -161,6 +167,10 @@ class Messages(Protocol):
 
 class Decisions(Protocol):
     """Decisions, never changed."""
+
+    async def get(self, id: str) -> Decision:
+        """Return it or raise `NotFound`."""
+        ...
 
     async def add(self, decision: Decision) -> None:
         """Store a new one."""
@@ -196,6 +206,10 @@ class Handoffs(Protocol):
 
     async def to_mine(self) -> list[Handoff]:
         """Return ended ones with a truth that the learning job has not read, oldest first."""
+        ...
+
+    async def judged(self) -> list[Handoff]:
+        """Return ended ones of which an agent has said whether they were needed, oldest first."""
         ...
 
     async def requested_since(self, since: datetime) -> list[Handoff]:
@@ -335,6 +349,50 @@ class Releases(Protocol):
         ...
 
 
+class Policies(Protocol):
+    """Policies that decide, decided, or run in the shadow."""
+
+    async def get(self, id: str) -> StoredPolicy:
+        """Return it or raise `NotFound`."""
+        ...
+
+    async def add(self, policy: StoredPolicy) -> None:
+        """Store a new one; `StaleVersion` when its id, or a status only one may have, is taken."""
+        ...
+
+    async def save(self, policy: StoredPolicy) -> None:
+        """Store it and raise its `version` by one.
+
+        `StaleVersion` when it was saved since, or when another one has its status and only one may.
+        """
+        ...
+
+    async def in_use(self) -> tuple[StoredPolicy | None, StoredPolicy | None]:
+        """Return the one that decides and the one that runs in the shadow."""
+        ...
+
+    async def latest(self, limit: int = 20) -> list[StoredPolicy]:
+        """Return the newest, newest first."""
+        ...
+
+
+class ShadowVerdicts(Protocol):
+    """What policies in the shadow would have done; never changed."""
+
+    async def add(self, verdict: ShadowVerdict) -> None:
+        """Store a new one."""
+        ...
+
+    async def counts(self, policy_id: str) -> tuple[int, int]:
+        """Return how many messages a policy has judged in the shadow, and on how many of them it
+        disagreed."""
+        ...
+
+    async def disagreements(self, policy_id: str, limit: int = 20) -> list[ShadowVerdict]:
+        """Return where a policy disagreed, newest first."""
+        ...
+
+
 class Work(Protocol):
     """An open unit of work."""
 
@@ -348,6 +406,12 @@ class Work(Protocol):
     candidates: Candidates
     runs: LearningRuns
     releases: Releases
+    policies: Policies
+    shadows: ShadowVerdicts
+
+    async def places_taken(self) -> int:
+        """Return how many conversations are waiting for a person or with one."""
+        ...
 
     async def episodes_since(self, since: datetime) -> list[tuple[str, int]]:
         """Return (conversation id, episode) of every episode with a customer line at or after the

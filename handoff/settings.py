@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from handoff.core.costs import Costs
 from handoff.core.errors import BadSetting
+from handoff.core.evidence import named
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import Person, Role
+from handoff.core.policy import Desk, Policy
 
 DEMO_PEOPLE = "1001:Ana:agent; 1002:Bo:agent; 1003:Rita:reviewer; 1004:Lea:lead"
 """Who works at the simulated desk."""
@@ -104,6 +107,18 @@ class Settings(BaseSettings):
         description="Name or folder of a sentence-transformers model. "
         "Empty: the packaged all-MiniLM-L6-v2.",
     )
+    encoder_backend: Literal["auto", "onnx", "onnx-int8", "torch"] = Field(
+        "auto",
+        alias="HANDOFF_ENCODER_BACKEND",
+        description="What computes it: `torch`, `onnx` (ONNX Runtime, the same vectors), "
+        "`onnx-int8` (8 bits, other vectors: models are trained anew), or `auto`: `onnx-int8` "
+        "where its measured loss of accuracy is at most 0.5 points, else `onnx`.",
+    )
+    encoder_folder: Path = Field(
+        PROJECT / "var" / "encoders",
+        alias="HANDOFF_ENCODER_FOLDER",
+        description="Folder for encoders exported for ONNX Runtime; desks may share it.",
+    )
     var: Path = Field(
         PROJECT / "var", alias="HANDOFF_VAR", description="Folder for database, models and logs."
     )
@@ -140,6 +155,34 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         description="At or above this probability of anger a person is asked.",
+    )
+    missed_handoff_cost: float = Field(
+        Costs().missed,
+        alias="MISSED_HANDOFF_COST",
+        gt=0,
+        le=1000,
+        description="What it costs when the bot goes on where a person was needed.",
+    )
+    needless_handoff_cost: float = Field(
+        Costs().needless,
+        alias="NEEDLESS_HANDOFF_COST",
+        gt=0,
+        le=1000,
+        description="What it costs when a person is asked although the bot could have gone on.",
+    )
+    late_turn_cost: float = Field(
+        Costs().late,
+        alias="LATE_TURN_COST",
+        ge=0,
+        le=1000,
+        description="What every customer turn costs that a needed handoff comes too late.",
+    )
+    places_per_agent: int = Field(
+        4,
+        alias="HANDOFF_PLACES_PER_AGENT",
+        ge=1,
+        description="Conversations an agent can have at once; when few places are free, "
+        "a handoff needs a higher risk.",
     )
     human_intents: str = Field(
         "complaint",
@@ -236,9 +279,24 @@ class Settings(BaseSettings):
         """Return (intents that mean a person, intents a person must take)."""
         return _names(self.person_intents), _names(self.human_intents)
 
-    def policy_limits(self) -> PolicyLimits:
-        """Return the limits of the policy with this desk's settings."""
-        return PolicyLimits(confidence=self.confidence, angry=self.angry)
+    def policy(self) -> Policy:
+        """Return the policy as this desk's settings have it, before anything was learned."""
+        persons, humans = self.intents_for_people
+        return named(
+            Policy(
+                limits=PolicyLimits(confidence=self.confidence, angry=self.angry),
+                desk=Desk(person_intents=persons, human_intents=humans),
+                costs=Costs(
+                    self.missed_handoff_cost, self.needless_handoff_cost, self.late_turn_cost
+                ),
+            )
+        )
+
+    @property
+    def places(self) -> int:
+        """Return how many conversations the people who may take one can have at once."""
+        agents = [person for person in self.staff.values() if person.may(Role.AGENT)]
+        return max(1, len(agents)) * self.places_per_agent
 
 
 def _names(text: str) -> frozenset[str]:

@@ -22,7 +22,7 @@ from handoff.app.say import Note, Say
 from handoff.app.sweep import Sweep
 from handoff.app.take_turn import TakeTurn
 from handoff.core.errors import AssistantUnavailable, EncoderUnavailable
-from handoff.core.limits import PolicyLimits
+from handoff.core.evidence import named
 from handoff.core.model import (
     Author,
     BotLine,
@@ -36,7 +36,7 @@ from handoff.core.model import (
     Person,
     Role,
 )
-from handoff.core.policy import Desk
+from handoff.core.policy import Policy
 from handoff.ports import Store
 from handoff.web.app import WebServices
 
@@ -182,8 +182,7 @@ class FakeDesk:
             self.assistant,
             self.encoder,
             FakeFeelings(self.encoder),
-            PolicyLimits(),
-            Desk(),
+            named(Policy()),
         )
         console = (self.store, self.clock, self.bell)
         self.sweep = Sweep(*console, self.take_turn, reminder_minutes=5)

@@ -32,9 +32,12 @@ from handoff.core.model import (
     MessageStatus,
     OutboxItem,
     OutboxStatus,
+    PolicyStatus,
     Release,
     ReleaseStatus,
+    ShadowVerdict,
     State,
+    StoredPolicy,
     Topic,
     UpdateStatus,
 )
@@ -245,6 +248,10 @@ class _Conversations(_Rows[Conversation]):
             lambda c: c.state is State.BOT and c.updated_at < before, lambda c: c.updated_at
         )
 
+    async def with_people(self) -> int:
+        rows = self._unit.read(Conversation).rows.values()
+        return sum(c.state in (State.WAITING, State.AGENT) for c in rows)
+
 
 class _Messages(_Rows[Message]):
     entity, what = Message, "message"
@@ -268,6 +275,9 @@ class _Messages(_Rows[Message]):
             lambda m: m.conversation_id == conversation_id and m.console_message_id == message_id,
             lambda m: m.seq,
         )
+
+    async def beginning_with(self, beginning: str, limit: int = 2) -> list[Message]:
+        return self._all(lambda m: m.id.startswith(beginning), lambda m: m.created_at)[:limit]
 
     async def after(self, conversation_id: str, seq: int, limit: int = 200) -> list[Message]:
         return self._all(
@@ -329,6 +339,11 @@ class _Handoffs(_Rows[Handoff]):
         return self._all(
             lambda h: not h.mined and h.ended_at is not None and h.truth is not None,
             lambda h: h.requested_at,
+        )
+
+    async def judged(self) -> list[Handoff]:
+        return self._all(
+            lambda h: h.ended_at is not None and h.needed is not None, lambda h: h.requested_at
         )
 
     async def requested_since(self, since: datetime) -> list[Handoff]:
@@ -471,13 +486,61 @@ class _Releases(_Rows[Release]):
         return self._last(lambda r: r.status is ReleaseStatus.CURRENT, lambda r: r.created_at)
 
 
+class _Policies(_Rows[StoredPolicy]):
+    entity, what, unique = StoredPolicy, "policy", (("status",),)
+
+    def _uniques(self, entity: StoredPolicy) -> list[Hashable]:
+        """One policy decides and one is in the shadow; any number is retired."""
+        return [] if entity.status is PolicyStatus.RETIRED else super()._uniques(entity)
+
+    async def add(self, policy: StoredPolicy) -> None:
+        await self._insert(policy)
+
+    async def save(self, policy: StoredPolicy) -> None:
+        await self._save_version(policy)
+
+    async def in_use(self) -> tuple[StoredPolicy | None, StoredPolicy | None]:
+        active, shadow = (
+            self._first(lambda p, s=status: p.status is s, lambda p: 0)
+            for status in (PolicyStatus.ACTIVE, PolicyStatus.SHADOW)
+        )
+        return active, shadow
+
+    async def latest(self, limit: int = 20) -> list[StoredPolicy]:
+        return self._all(lambda p: True, lambda p: p.created_at)[::-1][:limit]
+
+
+class _ShadowVerdicts(_Rows[ShadowVerdict]):
+    entity, what = ShadowVerdict, "shadow verdict"
+    parents = (
+        ("decision_id", Decision),
+        ("message_id", Message),
+        ("conversation_id", Conversation),
+        ("policy_id", StoredPolicy),
+    )
+
+    async def add(self, verdict: ShadowVerdict) -> None:
+        await self._insert(verdict)
+
+    async def counts(self, policy_id: str) -> tuple[int, int]:
+        rows = self._unit.read(ShadowVerdict).rows.values()
+        agrees = [v.agrees for v in rows if v.policy_id == policy_id]
+        return len(agrees), agrees.count(False)
+
+    async def disagreements(self, policy_id: str, limit: int = 20) -> list[ShadowVerdict]:
+        wrong = self._all(
+            lambda v: v.policy_id == policy_id and not v.agrees, lambda v: v.created_at
+        )
+        return wrong[::-1][:limit]
+
+
 class MemoryWork:
     """An open unit of work in memory: the `Work` of the ports."""
 
     def __init__(self, unit: _Unit) -> None:
         self._unit = unit
-        self._lines = _Messages(unit)
-        self.conversations: ports.Conversations = _Conversations(unit)
+        self._lines, self._talks = _Messages(unit), _Conversations(unit)
+        self.conversations: ports.Conversations = self._talks
         self.messages: ports.Messages = self._lines
         self.decisions: ports.Decisions = _Decisions(unit)
         self.handoffs: ports.Handoffs = _Handoffs(unit)
@@ -487,6 +550,12 @@ class MemoryWork:
         self.candidates: ports.Candidates = _Candidates(unit)
         self.runs: ports.LearningRuns = _LearningRuns(unit)
         self.releases: ports.Releases = _Releases(unit)
+        self.policies: ports.Policies = _Policies(unit)
+        self.shadows: ports.ShadowVerdicts = _ShadowVerdicts(unit)
+
+    async def places_taken(self) -> int:
+        """Return how many conversations are waiting for a person or with one."""
+        return await self._talks.with_people()
 
     async def episodes_since(self, since: datetime) -> list[tuple[str, int]]:
         """Return the episodes with a customer line at or after `since`, each once."""

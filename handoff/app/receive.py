@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from handoff.app.clarify import pressed
 from handoff.app.lines import add_line, owe_relay
 from handoff.app.retrying import retry_stale
 from handoff.core.lifecycle import Event, apply
-from handoff.core.model import Author, Conversation, Message, MessageStatus, State, new_id
+from handoff.core.limits import HISTORY_LINES
+from handoff.core.model import Author, Button, Conversation, Message, MessageStatus, State, new_id
 from handoff.core.text import check_key, check_text
 from handoff.ports import Clock, Doorbell, Store, Work
 
@@ -64,21 +66,30 @@ class Receive:
                     return Received(conversation.id, known, known=True)
             apply(conversation, Event.CUSTOMER_WROTE)
             owed = conversation.state is State.BOT
+            button = await self._pressed(work, conversation, text)
             message = await add_line(
                 work,
                 conversation,
                 Author.CUSTOMER,
-                text,
+                button.title if button and button.payload == text else text,
                 now,
                 client_id=inbound.client_id,
                 author_name=conversation.customer_name,
                 status=MessageStatus.RECEIVED if owed else MessageStatus.DONE,
+                buttons=(button,) if button else (),
             )
             if not owed:
                 await owe_relay(work, message, now)
             await work.conversations.save(conversation)
             await work.commit()
         return Received(conversation.id, message)
+
+    async def _pressed(self, work: Work, conversation: Conversation, text: str) -> Button | None:
+        """Return the button the customer chose; from here on nobody reads its payload as words."""
+        start = max(0, conversation.last_seq - HISTORY_LINES)
+        lines = await work.messages.after(conversation.id, start, HISTORY_LINES)
+        same = [line for line in lines if line.episode == conversation.episode]
+        return pressed(text, same, conversation.asking)
 
     async def _conversation(self, work: Work, inbound: Inbound) -> Conversation:
         found = await work.conversations.find(inbound.channel, inbound.customer_key)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
 from handoff.app import phrases
+from handoff.app.clarify import named_intent, question
 from handoff.app.lines import add_line, owe_card, owe_relay
+from handoff.app.policies import adopt, policy_of
 from handoff.app.retrying import retry_stale
 from handoff.core.errors import AssistantUnavailable, EncoderUnavailable
+from handoff.core.evidence import before_speaking, evidence_of
 from handoff.core.lifecycle import Event, apply
-from handoff.core.limits import HISTORY_LINES, PolicyLimits
+from handoff.core.limits import HISTORY_LINES
 from handoff.core.model import (
     Action,
     Author,
@@ -22,16 +25,20 @@ from handoff.core.model import (
     Decision,
     Feelings,
     Handoff,
+    IntentScore,
     Message,
     MessageStatus,
     Parse,
     Reason,
+    ShadowVerdict,
     State,
+    StoredPolicy,
     new_id,
 )
 from handoff.core.policy import (
     POLICY_VERSION,
     Desk,
+    Policy,
     Signals,
     Verdict,
     decide,
@@ -39,6 +46,7 @@ from handoff.core.policy import (
     judge_turn,
 )
 from handoff.core.text import plain_for_assistant
+from handoff.core.words import phrases_in
 from handoff.ports import Assistant, Clock, Doorbell, Encoder, FeelingsReader, Store, Work
 
 log = logging.getLogger(__name__)
@@ -51,8 +59,17 @@ class Turn:
     verdict: Verdict
     parse: Parse | None
     signals: Signals
+    shadow: tuple[Policy, Verdict] | None = None
     lines: Sequence[BotLine] = ()
     awaiting: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """The policy that decides, and the one that runs beside it in the shadow."""
+
+    active: Policy
+    shadow: Policy | None = None
 
 
 @dataclass(slots=True)
@@ -62,6 +79,10 @@ class TakeTurn:
     Messages of one conversation are taken one after the other. Whether the bot still owns the
     conversation is checked again in the unit of work that stores its answer: a person's claim in
     the meantime wins, and what the bot said is dropped.
+
+    `configured` is the policy as this desk's settings have it; which one decides stands in the
+    store. `places` is how many conversations the agents can have at once, `titles` reads what an
+    intent is called when a customer is asked about it.
     """
 
     store: Store
@@ -70,9 +91,12 @@ class TakeTurn:
     assistant: Assistant
     encoder: Encoder
     feelings: FeelingsReader
-    limits: PolicyLimits
-    desk: Desk
+    configured: Policy
+    places: int = 8
+    titles: Callable[[], Mapping[str, str]] = dict
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    _known: dict[str, Policy] = field(default_factory=dict)
+    _adopted: bool = False
 
     async def __call__(self, conversation_id: str, message_id: str) -> None:
         lock = self._locks.setdefault(conversation_id, asyncio.Lock())
@@ -84,81 +108,140 @@ class TakeTurn:
     async def hand_over(self, conversation_id: str, message_id: str, why: str) -> None:
         """Give a message that cannot be decided to a person; harmless when it was decided."""
         signals = Signals(None, Feelings(), unavailable_why=why)
-        turn = Turn(decide(signals, self.limits, self.desk), None, signals)
+        await self._adopt()
+        async with self.store() as work:
+            in_use = await self._in_use(work)
+        turn = Turn(decide(signals, in_use.active), None, signals)
         await retry_stale(lambda: self._store_turn(conversation_id, message_id, turn))
         self.bell.ring(conversation_id)
         self.bell.ring("outbox")
 
+    async def _adopt(self) -> None:
+        """Bring the stored policy in line with the settings, once in the life of a process."""
+
+        async def attempt() -> None:
+            async with self.store() as work:
+                await adopt(work, self.configured, self.clock.now())
+                await work.commit()
+
+        if not self._adopted:
+            await retry_stale(attempt)
+            self._adopted = True
+
+    async def _in_use(self, work: Work) -> InUse:
+        """Return the policies in use at this moment: any process may have switched them."""
+        active, shadow = await work.policies.in_use()
+        assert active is not None  # `adopt` made one, and none is ever deleted
+        return InUse(self._policy(active), self._policy(shadow) if shadow else None)
+
+    def _policy(self, stored: StoredPolicy) -> Policy:
+        if stored.id not in self._known:
+            self._known[stored.id] = policy_of(stored)
+        return self._known[stored.id]
+
     async def _take(self, conversation_id: str, message_id: str) -> None:
+        await self._adopt()
         async with self.store() as work:
+            in_use = await self._in_use(work)
             message = await work.messages.get(message_id)
             conversation = await work.conversations.get(conversation_id)
             start = max(0, message.seq - 1 - HISTORY_LINES)
             before = await work.messages.after(conversation_id, start, HISTORY_LINES)
+            taken = await work.places_taken()
         if message.status is MessageStatus.DONE:
             return
         if conversation.state is State.BOT:
             same = [m for m in before if m.seq < message.seq and m.episode == message.episode]
-            turn = await self._turn(conversation, message, same)
+            free = max(0.0, 1.0 - taken / max(1, self.places))
+            turn = await self._turn(in_use, free, conversation, message, same)
         else:
             turn = None
         await retry_stale(lambda: self._store_turn(conversation_id, message_id, turn))
 
     async def _turn(
-        self, conversation: Conversation, message: Message, earlier: Sequence[Message]
+        self,
+        in_use: InUse,
+        free: float,
+        conversation: Conversation,
+        message: Message,
+        earlier: Sequence[Message],
     ) -> Turn:
         try:
-            signals = await self._gather(conversation, message, earlier)
+            signals = await self._gather(in_use.active, conversation, message, earlier)
         except EncoderUnavailable as error:
             # Without vectors nobody can judge the message: a person must.
             signals = Signals(None, Feelings(), unavailable_why=str(error))
-        verdict = decide(signals, self.limits, self.desk)
-        turn = Turn(verdict, signals.parse, signals)
+        signals = replace(signals, free=free)
+        verdict = decide(signals, in_use.active)
+        shadow = in_use.shadow and (in_use.shadow, decide(signals, in_use.shadow))
+        turn = Turn(verdict, signals.parse, signals, shadow)
         if verdict.action is Action.ANSWER:
-            await self._speak(turn, conversation, message, earlier)
+            await self._speak(turn, in_use.active, conversation, message, earlier)
+        elif verdict.action is Action.CLARIFY:
+            desk, entities = in_use.active.desk, signals.parse.entities if signals.parse else ()
+            turn.lines = [question(verdict.options, entities, self.titles(), desk)]
         return turn
 
     async def _gather(
-        self, conversation: Conversation, message: Message, earlier: Sequence[Message]
+        self,
+        policy: Policy,
+        conversation: Conversation,
+        message: Message,
+        earlier: Sequence[Message],
     ) -> Signals:
-        offered = {b.payload for m in earlier if m.author is Author.BOT for b in m.buttons}
-        said = [m for m in earlier if m.author is Author.CUSTOMER]
-        (parse, why), feelings = await asyncio.gather(
-            self._parse(message.text, message.text in offered), self.feelings.read(message.text)
+        said = [m for m in earlier if m.author is Author.CUSTOMER and not m.buttons]
+        (parse, why), feelings, repeats = await asyncio.gather(
+            self._parse(message, policy.desk),
+            self._feelings(message),
+            self._repeats(message, said, policy.limits.same_cosine),
         )
         return Signals(
             parse=parse,
             feelings=feelings,
             mood=tuple(m.feelings.negative for m in said if m.feelings),
-            repeats=await self._repeats(message.text, said),
+            repeats=repeats,
             awaiting_slot=conversation.awaiting_slot,
-            pressed=message.text in offered,
+            pressed=bool(message.buttons),
             unavailable_why=why,
+            asked_back=conversation.questions,
+            just_asked=conversation.asking,
+            safety=phrases_in(message.text, policy.desk.safety_phrases),
+            legal=phrases_in(message.text, policy.desk.legal_phrases),
         )
 
-    async def _parse(self, text: str, pressed: bool) -> tuple[Parse | None, str]:
+    async def _parse(self, message: Message, desk: Desk) -> tuple[Parse | None, str]:
+        text = for_assistant(message)
+        intent = named_intent(text) if message.buttons else ""
+        if intent in desk.person_intents:
+            # Whether the assistant knows this intent or can be reached: the button says it.
+            return Parse((IntentScore(intent, 1.0),)), ""
         try:
-            return await self.assistant.parse(text if pressed else plain_for_assistant(text)), ""
+            return await self.assistant.parse(text), ""
         except AssistantUnavailable as error:
             return None, str(error)
 
-    async def _repeats(self, text: str, said: Sequence[Message]) -> int:
+    async def _feelings(self, message: Message) -> Feelings:
+        """Read feelings from the customer's own words; what stands on a button is the desk's."""
+        return Feelings() if message.buttons else await self.feelings.read(message.text)
+
+    async def _repeats(self, message: Message, said: Sequence[Message], same: float) -> int:
         """Count the earlier messages that say the same, by cosine of their vectors."""
-        if not said:
+        if message.buttons or not said:
             return 0
-        first, *others = await self.encoder.encode([text, *(m.text for m in said)])
+        first, *others = await self.encoder.encode([message.text, *(m.text for m in said)])
         cosines = (sum(a * b for a, b in zip(first, v, strict=True)) for v in others)
-        return sum(1 for cosine in cosines if cosine >= self.limits.same_cosine)
+        return sum(1 for cosine in cosines if cosine >= same)
 
     async def _speak(
         self,
         turn: Turn,
+        policy: Policy,
         conversation: Conversation,
         message: Message,
         earlier: Sequence[Message],
     ) -> None:
         sender = f"{conversation.id}-{message.episode}"
-        text = message.text if turn.signals.pressed else plain_for_assistant(message.text)
+        text = for_assistant(message)
         why_silent = ""
         try:
             turn.lines = await self.assistant.respond(sender, text)
@@ -166,12 +249,16 @@ class TakeTurn:
             why_silent = str(error)
         else:
             turn.awaiting = await self._awaited(sender)
-        courtesy = is_courtesy(turn.parse, self.desk)
+        courtesy = is_courtesy(turn.parse, policy.desk)
         before = 0 if courtesy else said_before(earlier, turn.lines)
-        judged = judge_turn(turn.lines, before, self.limits, why_silent)
+        judged = judge_turn(turn.lines, before, policy.limits, why_silent)
+        evidence = {**turn.verdict.evidence, "turn": judged.evidence}
         if judged.action is Action.HAND_OFF:
-            evidence = {**turn.verdict.evidence, "turn": judged.evidence}
-            turn.verdict = Verdict(judged.action, judged.findings, evidence)
+            turn.verdict = replace(
+                turn.verdict, action=judged.action, findings=judged.findings, evidence=evidence
+            )
+        else:
+            turn.verdict = replace(turn.verdict, evidence=evidence)
 
     async def _awaited(self, sender: str) -> str | None:
         """Return the slot the bot asks for. What it has said stands, whether or not this is known:
@@ -191,11 +278,12 @@ class TakeTurn:
             if message.status is MessageStatus.DONE:
                 return
             if turn is not None:
-                message.parse, message.feelings = turn.parse, turn.signals.feelings
+                message.parse = turn.parse
+                message.feelings = None if message.buttons else turn.signals.feelings
             still_bot = conversation.state is State.BOT and conversation.episode == message.episode
             if turn is None or not still_bot:
                 await self._pass_on(work, conversation, message)
-            elif turn.verdict.action is Action.ANSWER:
+            elif turn.verdict.action is not Action.HAND_OFF:
                 await self._answer(work, conversation, message, turn)
             else:
                 await self._hand_off(work, conversation, message, turn)
@@ -212,6 +300,7 @@ class TakeTurn:
     async def _answer(
         self, work: Work, conversation: Conversation, message: Message, turn: Turn
     ) -> None:
+        """Let the bot speak: its answer, or its question about what was meant."""
         await self._decided(work, message, turn)
         for line in turn.lines:
             await add_line(
@@ -224,6 +313,8 @@ class TakeTurn:
                 image=line.image,
             )
         conversation.awaiting_slot = turn.awaiting
+        conversation.asking = turn.verdict.action is Action.CLARIFY
+        conversation.questions += conversation.asking
 
     async def _hand_off(
         self, work: Work, conversation: Conversation, message: Message, turn: Turn
@@ -231,6 +322,7 @@ class TakeTurn:
         now = self.clock.now()
         decision = await self._decided(work, message, turn)
         apply(conversation, Event.HAND_OFF)
+        conversation.asking = False
         handoff = Handoff(
             id=new_id(),
             conversation_id=conversation.id,
@@ -257,13 +349,38 @@ class TakeTurn:
             conversation_id=message.conversation_id,
             action=turn.verdict.action,
             findings=turn.verdict.findings,
-            evidence=turn.verdict.evidence,
+            evidence=evidence_of(turn.verdict),
             policy_version=POLICY_VERSION,
             model=turn.parse.model if turn.parse else "",
             created_at=self.clock.now(),
         )
         await work.decisions.add(decision)
+        if turn.shadow:
+            await work.shadows.add(_beside(decision, *turn.shadow))
         return decision
+
+
+def for_assistant(message: Message) -> str:
+    """Return what the assistant is given: the payload of the chosen button, or the words alone."""
+    return message.buttons[0].payload if message.buttons else plain_for_assistant(message.text)
+
+
+def _beside(decision: Decision, policy: Policy, verdict: Verdict) -> ShadowVerdict:
+    """Return what the policy in the shadow would have done. The bot's turn is not its business:
+
+    it is compared with what was decided before the bot spoke.
+    """
+    return ShadowVerdict(
+        id=new_id(),
+        decision_id=decision.id,
+        message_id=decision.message_id,
+        conversation_id=decision.conversation_id,
+        policy_id=policy.id,
+        action=verdict.action,
+        findings=verdict.findings,
+        agrees=verdict.action is before_speaking(decision),
+        created_at=decision.created_at,
+    )
 
 
 def said_before(earlier: Sequence[Message], lines: Sequence[BotLine]) -> int:

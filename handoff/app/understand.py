@@ -22,23 +22,23 @@ NOTHING = IntentScore("", 0.0)
 """The best intent of a message for which the assistant named none."""
 
 
-async def best_intents(
+async def parse_all(
     assistant: Assistant, texts: Sequence[str], progress: Callable[[str], None] | None = None
-) -> list[IntentScore]:
-    """Return the best intent for each text, in order; each different text is asked once.
+) -> list[Parse]:
+    """Return what the assistant understood, in order; each different text is asked once.
 
     Raises:
         AssistantUnavailable: a text was not understood in `TRIES` tries.
     """
     different = dict.fromkeys(texts)
     waiting = iter(different)
-    best: dict[str, IntentScore] = {}
+    found: dict[str, Parse] = {}
 
     async def work() -> None:
         for text in waiting:
-            best[text] = await _parse(assistant, text)
-            if progress and len(best) % REPORTED_EVERY == 0:
-                progress(f"{len(best)} of {len(different)} messages understood")
+            found[text] = await _parse(assistant, text)
+            if progress and len(found) % REPORTED_EVERY == 0:
+                progress(f"{len(found)} of {len(different)} messages understood")
 
     workers = [asyncio.create_task(work()) for _ in range(CONCURRENT_PARSES)]
     try:
@@ -47,17 +47,23 @@ async def best_intents(
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-    return [best[text] for text in texts]
+    return [found[text] for text in texts]
 
 
-async def _parse(assistant: Assistant, text: str) -> IntentScore:
+async def best_intents(
+    assistant: Assistant, texts: Sequence[str], progress: Callable[[str], None] | None = None
+) -> list[IntentScore]:
+    """Return the best intent for each text, as `parse_all` does."""
+    return [
+        parse.ranking[0] if parse.ranking else NOTHING
+        for parse in await parse_all(assistant, texts, progress)
+    ]
+
+
+async def _parse(assistant: Assistant, text: str) -> Parse:
     for _ in range(TRIES - 1):
         try:
-            return _best(await assistant.parse(text))
+            return await assistant.parse(text)
         except AssistantUnavailable:
             continue
-    return _best(await assistant.parse(text))
-
-
-def _best(parse: Parse) -> IntentScore:
-    return parse.ranking[0] if parse.ranking else NOTHING
+    return await assistant.parse(text)

@@ -19,6 +19,7 @@ from handoff.adapters.rasa import RasaAssistant
 from handoff.app.receive import Receive
 from handoff.app.sweep import Sweep
 from handoff.app.take_turn import TakeTurn
+from handoff.bootstrap.encoders import open_encoder
 from handoff.bootstrap.parts import (
     check_exposure,
     known_intents,
@@ -26,8 +27,8 @@ from handoff.bootstrap.parts import (
     open_assistant,
     open_store,
 )
-from handoff.core.policy import Desk
 from handoff.learning.schedule import request_learning, start_scheduler
+from handoff.learning.titles import Titles
 from handoff.ports import Store
 from handoff.settings import Settings
 from handoff.web.app import WebServices, create_app
@@ -52,7 +53,6 @@ def build_gateway(
 ) -> Gateway:
     """Wire channels, use cases and console around one store."""
     clock, bell = WallClock(), LocalDoorbell()
-    persons, humans = settings.intents_for_people
     take_turn = TakeTurn(
         store=store,
         clock=clock,
@@ -60,8 +60,9 @@ def build_gateway(
         assistant=assistant,
         encoder=encoder,
         feelings=feelings,
-        limits=settings.policy_limits(),
-        desk=Desk(person_intents=persons, human_intents=humans),
+        configured=settings.policy(),
+        places=settings.places,
+        titles=Titles(settings.training_data),
     )
     sweep = Sweep(store, clock, bell, take_turn, settings.reminder_minutes)
     console = build_console(
@@ -97,7 +98,7 @@ async def serve_gateway(settings: Settings) -> None:
     """Run the gateway until it is told to stop."""
     check_exposure(settings)
     log_to_stderr(settings)
-    encoder = SentenceEncoder(settings.encoder)
+    encoder = open_encoder(settings)
     async with (
         contextlib.AsyncExitStack() as stack,
         open_store(settings) as store,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from handoff.adapters.clock import WallClock
-from handoff.adapters.encoder import SentenceEncoder, digest_of, packaged_model
 from handoff.adapters.feelings import FeelingsModel, feelings_path, load_feelings
 from handoff.adapters.rasa import RasaAssistant
 from handoff.adapters.redaction import PresidioRedactor
+from handoff.bootstrap.encoders import encoder_model, open_encoder
 from handoff.bootstrap.parts import encoder_service, log_to_stderr, open_assistant, open_store
 from handoff.core.errors import AssistantUnavailable, NotFound
 from handoff.core.learning import in_words
 from handoff.core.model import LearningRun, Release, RunStatus, new_id
-from handoff.core.policy import Desk
+from handoff.evals.handoff import evaluate_handoff
 from handoff.evals.intents import evaluate_intents
 from handoff.evals.sentiment import evaluate_requests, evaluate_sentiment
 from handoff.learning.gate import read_assistant
@@ -69,7 +70,7 @@ def fingerprint_of(settings: Settings, learned: Path) -> str:
 
 def encoder_digest(settings: Settings) -> str:
     """Return what identifies the encoder, without loading it."""
-    return digest_of(settings.encoder or str(packaged_model()))
+    return encoder_model(settings).digest()
 
 
 async def train_release(settings: Settings, learned: Path, out: Path, say: Say) -> Path:
@@ -141,11 +142,10 @@ async def serve_beside(settings: Settings, encoder_url: str, model: Path) -> Asy
 async def learn_now(settings: Settings, say: Say) -> str:
     """Run the learning job; return its verdict."""
     log_to_stderr(settings, logging.WARNING)
-    persons, humans = settings.intents_for_people
-    golden, limits = settings.training_data / "golden", settings.policy_limits()
+    golden, policy = settings.training_data / "golden", settings.policy()
 
     async def read(assistant: Assistant) -> Any:
-        return await read_assistant(assistant, golden, limits)
+        return await read_assistant(assistant, golden, policy.limits)
 
     async def train(learned: Path, out: Path) -> Path:
         return await train_release(settings, learned, out, lambda line: None)
@@ -165,7 +165,7 @@ async def learn_now(settings: Settings, say: Say) -> str:
                 PresidioRedactor("my"),
                 PresidioRedactor("your", public_contacts(settings)),
                 partial(read_known, settings.training_data),
-                persons,
+                policy.desk.person_intents,
             ),
             train=train,
             serve=partial(serve_beside, settings, url),
@@ -173,8 +173,7 @@ async def learn_now(settings: Settings, say: Say) -> str:
             assistant=live,
             releases=releases_folder(settings),
             learned=learned_folder(settings),
-            limits=limits,
-            desk=Desk(person_intents=persons, human_intents=humans),
+            policy=policy,
             on_step=lambda step: say(f"→ {step}"),
         )
         run = await learn()
@@ -208,10 +207,16 @@ async def roll_back_now(settings: Settings) -> str:
 
 
 async def measure_intents(
-    settings: Settings, train: Path, valid: Path | None, test: Path, oos: Sequence[str], say: Say
+    settings: Settings,
+    train: Path,
+    valid: Path | None,
+    test: Path,
+    oos: Sequence[str],
+    samples: int,
+    say: Say,
 ) -> dict[str, Any]:
     """Train and measure the shipped pipeline on somebody's data."""
-    encoder = SentenceEncoder(settings.encoder)
+    encoder = open_encoder(settings, os.cpu_count() or 1)
     async with encoder_service(settings, encoder) as url:
         return await evaluate_intents(
             train,
@@ -222,13 +227,14 @@ async def measure_intents(
             serve=partial(serve_beside, settings, url),
             encoder=encoder,
             progress=say,
+            samples=samples,
         )
 
 
 @asynccontextmanager
 async def feelings_model(settings: Settings) -> AsyncIterator[FeelingsModel]:
     """Load encoder and feelings for a measurement."""
-    encoder = SentenceEncoder(settings.encoder)
+    encoder = open_encoder(settings, os.cpu_count() or 1)
     await encoder.load()
     try:
         yield await load_feelings(encoder, settings.training_data, settings.var / "models")
@@ -236,13 +242,33 @@ async def feelings_model(settings: Settings) -> AsyncIterator[FeelingsModel]:
         encoder.close()
 
 
-async def measure_sentiment(settings: Settings, data: Path) -> dict[str, Any]:
+async def measure_sentiment(settings: Settings, data: Path, samples: int) -> dict[str, Any]:
     """Measure the sentiment model on a file."""
     async with feelings_model(settings) as feelings:
-        return await evaluate_sentiment(data, feelings)
+        return await evaluate_sentiment(data, feelings, samples)
 
 
-async def measure_requests(settings: Settings, data: Path) -> dict[str, Any]:
+async def measure_requests(settings: Settings, data: Path, samples: int) -> dict[str, Any]:
     """Measure the recognition of requests for a person on a file."""
     async with feelings_model(settings) as feelings:
-        return await evaluate_requests(data, feelings, settings.policy_limits())
+        return await evaluate_requests(data, feelings, settings.policy().limits, samples)
+
+
+async def measure_handoff(
+    settings: Settings, train: Path, dev: Path, test: Path, samples: int, say: Say
+) -> dict[str, Any]:
+    """Learn from somebody's conversations, tune the policy on them, and replay others."""
+    encoder = open_encoder(settings, os.cpu_count() or 1)
+    async with encoder_service(settings, encoder) as url:
+        return await evaluate_handoff(
+            train,
+            dev,
+            test,
+            trainer=trainer_for(settings, url),
+            serve=partial(serve_beside, settings, url),
+            encoder=encoder,
+            feelings=await load_feelings(encoder, settings.training_data, settings.var / "models"),
+            policy=settings.policy(),
+            progress=say,
+            samples=samples,
+        )

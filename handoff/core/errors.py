@@ -115,6 +115,24 @@ class TrainingFailed(DeskError):
     status = 500
 
 
+class DecisionNotReplayable(DeskError):
+    """The decision about message {id} cannot be made again from its evidence: {why}."""
+
+    status = 409
+
+
+class PolicyConflict(DeskError):
+    """The policy {id} cannot be {wanted}: it is {status}."""
+
+    status = 409
+
+
+class BadLimits(DeskError):
+    """These limits cannot be set: {why}."""
+
+    status = 400
+
+
 class BadSetting(DeskError):
     """The setting {name} is not usable: {why}."""
 

@@ -60,6 +60,7 @@ def apply(conversation: Conversation, event: Event) -> None:
     if conversation.state is State.CLOSED and state is State.BOT:
         conversation.episode += 1
         conversation.awaiting_slot = None
+        conversation.questions, conversation.asking = 0, False
     if state is not State.AGENT:
         conversation.assignee, conversation.assignee_name = None, ""
     conversation.state = state

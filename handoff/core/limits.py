@@ -65,29 +65,36 @@ that draws many towards it is not a topic but a sink. 8 of 173 are five per cent
 
 @dataclass(frozen=True, slots=True)
 class PolicyLimits:
-    """What the first policy compares with; probabilities and confidences run from 0 to 1."""
+    """What the policy compares with; probabilities, confidences and risks run from 0 to 1."""
 
     confidence: float = 0.45
-    """Below this confidence of the best intent the message counts as not understood."""
-    margin: float = 0.08
-    """Below this distance between the two best intents the message counts as ambiguous."""
-    ambiguous_below: float = 0.7
-    """A best intent at least this sure is never called ambiguous."""
+    """Below this confidence of the best intent the bot does not answer without asking back."""
+    likely: float = 0.15
+    """Intents at least this likely are meant or may be: the prediction set (Sadinle, Lei and
+    Wasserman 2019, "Least Ambiguous Set-Valued Classifiers With Bounded Error Levels")."""
+    options: int = 3
+    """A question offers at most so many intents; where more are likely nothing was understood."""
+    questions: int = 2
+    """How often the bot may ask back in one episode, never twice in a row."""
     asks_for_person: float = 0.6
     """At or above this probability the customer asks for a person."""
     person_intent: float = 0.5
     """At or above this confidence an intent that means "a person, please" counts as a request."""
-    angry: float = 0.75
-    """At or above this probability the message is angry."""
-    mood_level: float = 0.6
-    """Mean probability of negative over the last messages at which the mood is bad."""
+    angry: float = 0.9
+    """At or above this probability the message is angry whatever else; below, anger adds to the
+    risk."""
     mood_messages: int = 3
     """How many of the last messages make the mood."""
-    mood_rise: float = 0.1
-    """How much more negative the last message must be than the first of them to be a trend."""
     same_cosine: float = 0.92
     """Two messages at least this similar (cosine) say the same thing."""
-    customer_repeats: int = 2
-    """After so many repetitions of one message the bot clearly does not help."""
+    customer_repeats: int = 3
+    """After so many repetitions of one message the bot clearly does not help; fewer add to the
+    risk."""
     bot_repeats: int = 2
     """After the bot has said the same so many times before, it is not helping."""
+    risk: float = 0.25
+    """At or above this risk a conversation goes to a person, while every agent is free."""
+    risk_floor: float = 0.05
+    """The risk limit never falls below this, whatever costs and resolved episodes say."""
+    risk_ceiling: float = 0.6
+    """The risk limit never rises above this. Only a lead moves floor and ceiling."""

@@ -138,8 +138,8 @@ class Episode:
     """One handoff with all lines of its episode, in order.
 
     `at` is the id of the message that led to the handoff. `given_data` holds the ids of messages
-    that only answered the bot's own question or pressed one of its buttons. `names` are the people
-    who took part, to be removed from every text.
+    that only answered the bot's own question. `names` are the people who took part, to be removed
+    from every text.
     """
 
     handoff: Handoff
@@ -203,20 +203,27 @@ def carried(episode: Episode, person_intents: Collection[str] = ()) -> list[Mess
 
     Those up to the handoff count first, the nearest first, back to the last one the bot clearly
     understood as something else; where none of them can teach anything, the first message to the
-    agent does. Messages that answered the bot's own question, courtesies, bare numbers, requests
-    for a person (unless that was the intent) and overlong ones never count.
+    agent does. Messages that answered the bot's own question or chose one of its buttons (the words
+    on it are the desk's), courtesies, bare numbers, requests for a person (unless that was the
+    intent) and overlong ones never count.
     """
     asked = [m for m in episode.lines if m.author is Author.CUSTOMER]
     last = next((m.seq for m in asked if m.id == episode.at), 0)
     usable = [m for m in asked if _usable(m, episode, person_intents)]
-    before = [m for m in usable if m.seq <= last]
+    before = [m for m in usable if _chosen_otherwise(asked, episode) < m.seq <= last]
     after = [m for m in usable if m.seq > last]
     chosen = _run_up(before, episode) or after[:1] or before[-1:]
     return chosen[:TEXTS_PER_HANDOFF]
 
 
+def _chosen_otherwise(asked: Sequence[Message], episode: Episode) -> int:
+    """Return the seq of the last choice that says what was meant until then: something else."""
+    chosen = (m for m in asked if m.buttons and m.id != episode.at)
+    return max((m.seq for m in chosen if _settled(m, episode.handoff)), default=0)
+
+
 def _usable(message: Message, episode: Episode, person_intents: Collection[str]) -> bool:
-    if message.id in episode.given_data or not is_teachable(message.text):
+    if message.buttons or message.id in episode.given_data or not is_teachable(message.text):
         return False
     best = message.parse.ranking[0] if message.parse and message.parse.ranking else None
     if best and best.intent in SMALL_TALK and best.confidence >= SURE:

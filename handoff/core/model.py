@@ -92,11 +92,16 @@ class Parse:
 
 @dataclass(frozen=True, slots=True)
 class Feelings:
-    """Probabilities, 0 to 1, read from one message: negative, angry, asks to talk to a person."""
+    """Probabilities, 0 to 1, read from one message: negative, angry, asks to talk to a person.
+
+    `precedent` is how likely messages like this one needed a person in labelled conversations;
+    None where none were learned from.
+    """
 
     negative: float = 0.0
     angry: float = 0.0
     asks_for_person: float = 0.0
+    precedent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,32 +125,54 @@ class Action(StrEnum):
     """What happens with a customer's message."""
 
     ANSWER = "answer"
+    CLARIFY = "clarify"
     HAND_OFF = "hand_off"
 
 
 class Reason(StrEnum):
-    """Why a conversation goes to a person."""
+    """Why a conversation goes to a person: rules first, then what adds to the risk."""
 
     PERSON_REQUESTED = "person_requested"
+    SAFETY = "safety"
+    LEGAL = "legal"
     SENSITIVE_INTENT = "sensitive_intent"
     ANGRY = "angry"
-    MOOD_FALLING = "mood_falling"
-    OUT_OF_SCOPE = "out_of_scope"
-    NOT_UNDERSTOOD = "not_understood"
-    AMBIGUOUS = "ambiguous"
     CUSTOMER_REPEATS = "customer_repeats"
     BOT_REPEATS = "bot_repeats"
     BOT_UNAVAILABLE = "bot_unavailable"
+    OUT_OF_SCOPE = "out_of_scope"
+    NOT_UNDERSTOOD = "not_understood"
+    AMBIGUOUS = "ambiguous"
+    PRECEDENT = "precedent"
+    MOOD_FALLING = "mood_falling"
+    MOOD_BAD = "mood_bad"
+    NEGATIVE = "negative"
+    MAY_ASK_FOR_PERSON = "may_ask_for_person"
+    ASKED_BACK = "asked_back"
+
+
+RULE_WEIGHT = 10.0
+"""Weight of a reason that decides by itself, in log-odds: more than signals can add up to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One reason with its evidence: the measured `value`, the `limit` it passed, and a `detail`."""
+    """One reason with its evidence: the measured `value` and a `detail`.
+
+    A rule (`weight` = `RULE_WEIGHT`) has passed `limit`. Any other reason adds `weight` log-odds to
+    the risk, because `value` is not what is typical, which then stands in `limit`.
+    """
 
     reason: Reason
     value: float
     limit: float
     detail: str = ""
+    weight: float = RULE_WEIGHT
+
+    @property
+    def is_rule(self) -> bool:
+        """Say whether this reason decided by itself."""
+        return self.weight >= RULE_WEIGHT
 
 
 @dataclass(slots=True)
@@ -153,9 +180,10 @@ class Conversation:
     """A customer and whoever answers, over any number of episodes.
 
     `episode` counts from 1 and grows each time a closed conversation is opened again: what the
-    policy looks at, and the bot's own memory, never reach back over it. `version` grows with every
-    save and makes a stale save fail. `delivered_seq` is the last line pushed to a customer whose
-    channel keeps no cursor of its own.
+    policy looks at, and the bot's own memory, never reach back over it. `questions` counts how
+    often in this episode the bot has asked what was meant, `asking` says that its last line was
+    such a question. `version` grows with every save and makes a stale save fail. `delivered_seq` is
+    the last line pushed to a customer whose channel keeps no cursor of its own.
     """
 
     id: str
@@ -172,6 +200,8 @@ class Conversation:
     assignee: int | None = None
     assignee_name: str = ""
     awaiting_slot: str | None = None
+    questions: int = 0
+    asking: bool = False
 
 
 @dataclass(slots=True)
@@ -180,7 +210,8 @@ class Message:
 
     `client_id` is the sender's own identifier (a browser's, or `tg:CHAT:MESSAGE`) and unique within
     the conversation, so that a repeated delivery changes nothing. For the customer's lines `parse`
-    and `feelings` hold what was understood.
+    and `feelings` hold what was understood. `buttons` are the choices the bot offers; on a
+    customer's line it is the one that was chosen, and the text what the customer saw or typed.
     """
 
     id: str
@@ -212,6 +243,50 @@ class Decision:
     evidence: dict[str, Any]
     policy_version: str
     model: str
+    created_at: datetime
+
+
+class PolicyStatus(StrEnum):
+    """Where a policy stands. At most one is `ACTIVE` and at most one a `SHADOW`."""
+
+    SHADOW = "shadow"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+@dataclass(slots=True)
+class StoredPolicy:
+    """A policy as it was made: never changed, only switched on and off. Nothing is deleted.
+
+    `id` follows from `body` (`core.evidence.named`). `figures` are what it was measured at when it
+    was last proposed, `note` says why. `changed_at` and `changed_by` tell of its status. `version`
+    grows with every save and makes a stale save fail.
+    """
+
+    id: str
+    body: dict[str, Any]
+    status: PolicyStatus
+    created_at: datetime
+    changed_at: datetime
+    made_by: str
+    changed_by: str = ""
+    note: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
+    version: int = 0
+
+
+@dataclass(slots=True)
+class ShadowVerdict:
+    """What a policy in the shadow would have done with a message the active one decided on."""
+
+    id: str
+    decision_id: str
+    message_id: str
+    conversation_id: str
+    policy_id: str
+    action: Action
+    findings: tuple[Finding, ...]
+    agrees: bool
     created_at: datetime
 
 

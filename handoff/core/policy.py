@@ -1,28 +1,40 @@
-"""The first policy: signals and limits in, action with reasons and evidence out. Pure.
+"""The policy: signals in, action with reasons and evidence out. Pure.
 
 Parse, then decide, then speak: `decide` runs before the bot acts, `judge_turn` looks at what the
-bot would say before the customer sees it.
+bot would say before the customer sees it. Four steps, the first that applies decides:
+
+1. Rules a person can read: an explicit request, danger, the law, sensitive intents, anger,
+   repetition, an assistant that cannot be reached.
+2. The set of likely intents: one means answer, a few mean ask, many or none mean a person. A
+   customer whose feelings alone call for a person is not asked.
+3. One calibrated risk out of all signals, against a limit that follows from what mistakes cost.
+4. Otherwise the bot answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from handoff.core.costs import Costs, limit_when_busy, within
 from handoff.core.limits import REASONS_SHOWN, PolicyLimits
 from handoff.core.model import Action, BotLine, Feelings, Finding, IntentScore, Parse, Reason
+from handoff.core.risk import SIGNALS, UNDERSTANDING, RiskModel
+from handoff.core.words import LEGAL_PHRASES, SAFETY_PHRASES
 
-POLICY_VERSION = "2"
-"""Grows when the same signals may lead to another decision."""
+POLICY_VERSION = "3"
+"""Grows when the same signals and policy may lead to another decision."""
 
 PRIORITY = tuple(Reason)
-"""Reasons in the order in which an agent should read them: the order of `Reason`'s members."""
+"""Rules in the order in which an agent should read them: the order of `Reason`'s members."""
+
+NOBODY = IntentScore("", 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What this desk has set per intent.
+    """What this desk has set per intent, and the phrases that call for a person.
 
     `person_intents` mean "a person, please", `human_intents` must be taken by a person, and
     `unknown_intents` mean that no other intent fits: a trained one, or Rasa's FallbackClassifier.
@@ -34,6 +46,41 @@ class Desk:
     human_intents: frozenset[str] = frozenset({"complaint"})
     unknown_intents: frozenset[str] = frozenset({"out_of_scope", "nlu_fallback"})
     courtesy_intents: frozenset[str] = frozenset({"greet", "goodbye", "thank", "affirm", "deny"})
+    safety_phrases: tuple[str, ...] = SAFETY_PHRASES
+    legal_phrases: tuple[str, ...] = LEGAL_PHRASES
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that turns signals into an action. `id` names it in decisions."""
+
+    limits: PolicyLimits = field(default_factory=PolicyLimits)
+    desk: Desk = field(default_factory=Desk)
+    risk: RiskModel = field(default_factory=lambda: SHIPPED_RISK)
+    costs: Costs = field(default_factory=Costs)
+    id: str = "shipped"
+
+    def risk_limit(self, free: float) -> float:
+        """Return the risk at which a person takes over, with a share `free` of places free."""
+        limits = self.limits
+        busy = limit_when_busy(limits.risk, free)
+        return within(busy, limits.risk_floor, limits.risk_ceiling)
+
+
+SHIPPED_RISK = RiskModel(
+    offset=-2.6,
+    weights={
+        "precedent": 0.5, "novelty": 0.25, "doubt": 0.3, "ambiguity": 0.3, "anger": 0.3,
+        "negative": 0.15, "mood": 0.8, "mood_fall": 0.6, "asks": 0.3, "repeats": 1.5,
+        "asked_back": 1.0,
+    },
+    typical={
+        "precedent": 0.05, "novelty": 0.05, "doubt": 0.1, "ambiguity": 0.0, "anger": 0.03,
+        "negative": 0.1, "mood": 0.1, "mood_fall": 0.0, "asks": 0.02, "repeats": 0.0,
+        "asked_back": 0.0,
+    },
+)  # fmt: skip
+"""What a desk starts with, until its own resolved episodes say more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +90,10 @@ class Signals:
     `mood` holds the probability of negative of the customer's earlier messages of this episode,
     oldest first. `repeats` counts earlier messages that say the same as this one. `awaiting_slot`
     is set while the bot waits for a piece of data, `pressed` when the customer pressed a button the
-    bot had offered. `parse` is None when the assistant could not be reached.
+    bot had offered. `asked_back` counts the bot's own questions of this episode about what was
+    meant, `just_asked` says that the last line was one. `safety` and `legal` are the phrases found.
+    `free` is the share of the agents' places that is free. `parse` is None when the assistant could
+    not be reached.
     """
 
     parse: Parse | None
@@ -53,59 +103,104 @@ class Signals:
     awaiting_slot: str | None = None
     pressed: bool = False
     unavailable_why: str = ""
+    asked_back: int = 0
+    just_asked: bool = False
+    safety: tuple[str, ...] = ()
+    legal: tuple[str, ...] = ()
+    free: float = 1.0
+
+    @property
+    def ranking(self) -> tuple[IntentScore, ...]:
+        """Return the intents found, best first."""
+        return self.parse.ranking if self.parse else ()
+
+    @property
+    def answers_the_bot(self) -> bool:
+        """Say whether this replies to the bot's own question or button."""
+        return bool(self.awaiting_slot or self.pressed)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome: what to do, why (weightiest first), and every figure it rests on."""
+    """The outcome: what to do, why (weightiest first), and every figure it rests on.
+
+    `options` are the intents to ask about, where the action is `CLARIFY`. `risk` and `limit` are
+    None where a rule decided before they were looked at.
+    """
 
     action: Action
-    findings: tuple[Finding, ...]
-    evidence: dict[str, Any]
+    findings: tuple[Finding, ...] = ()
+    evidence: dict[str, Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    risk: float | None = None
+    limit: float | None = None
 
 
-def decide(signals: Signals, limits: PolicyLimits, desk: Desk) -> Verdict:
+def decide(signals: Signals, policy: Policy) -> Verdict:
     """Say whether the bot may answer this message, before it does anything."""
-    if signals.parse is None:
-        found = [Finding(Reason.BOT_UNAVAILABLE, 1, 1, signals.unavailable_why)]
-    else:
-        found = [
-            *_requests(signals, limits, desk),
-            *_feelings(signals, limits),
-            *_understanding(signals, limits, desk),
-            *_repetition(signals, limits, desk),
-        ]
-    return _verdict(found, {"signals": asdict(signals), "limits": asdict(limits)})
+    evidence = {"signals": asdict(signals), "policy": policy.id}
+    rules = rules_of(signals, policy)
+    if rules or signals.parse is None:
+        return _verdict(Action.HAND_OFF, rules, evidence)
+    figures = risk_figures(signals, policy)
+    parts = policy.risk.contributions(figures)
+    risk, limit = policy.risk.risk(parts), policy.risk_limit(signals.free)
+    feelings = {name: part for name, part in parts.items() if name not in UNDERSTANDING}
+    upset = policy.risk.risk(feelings) >= limit
+    action, unclear = Action.ANSWER, _unclear(signals, policy)
+    options: tuple[str, ...] = ()
+    if unclear:
+        options = () if upset else _options(signals, policy)
+        action = Action.CLARIFY if options else Action.HAND_OFF
+    elif risk >= limit:
+        action = Action.HAND_OFF
+    findings = [*unclear, *_added(parts, figures, policy.risk, {f.reason for f in unclear})]
+    shown = [] if action is Action.ANSWER else unclear if action is Action.CLARIFY else findings
+    return _verdict(action, shown, evidence, options, risk, limit)
 
 
 def judge_turn(
     lines: Sequence[BotLine], said_before: int, limits: PolicyLimits, why_silent: str = ""
 ) -> Verdict:
     """Say whether the bot's turn may be shown; `said_before`: how often it has said the same."""
-    evidence = {"lines": len(lines), "said_before": said_before}
+    evidence = {"lines": len(lines), "said_before": said_before, "why_silent": why_silent}
     if not lines:
         why = why_silent or "it said nothing"
-        return _verdict([Finding(Reason.BOT_UNAVAILABLE, 1, 1, why)], evidence)
+        silent = Finding(Reason.BOT_UNAVAILABLE, 1, 1, why)
+        return _verdict(Action.HAND_OFF, [silent], evidence)
     if said_before >= limits.bot_repeats:
         repeats = Finding(Reason.BOT_REPEATS, said_before, limits.bot_repeats)
-        return _verdict([repeats], evidence)
-    return _verdict([], evidence)
+        return _verdict(Action.HAND_OFF, [repeats], evidence)
+    return _verdict(Action.ANSWER, [], evidence)
 
 
-def _verdict(found: Iterable[Finding], evidence: dict[str, Any]) -> Verdict:
-    findings = tuple(sorted(found, key=lambda f: PRIORITY.index(f.reason)))
-    action = Action.HAND_OFF if findings else Action.ANSWER
-    return Verdict(action, findings[:REASONS_SHOWN], evidence)
+def _verdict(
+    action: Action,
+    findings: Iterable[Finding],
+    evidence: dict[str, Any],
+    options: tuple[str, ...] = (),
+    risk: float | None = None,
+    limit: float | None = None,
+) -> Verdict:
+    ordered = sorted(findings, key=lambda f: (-f.weight, PRIORITY.index(f.reason)))
+    return Verdict(action, tuple(ordered[:REASONS_SHOWN]), evidence, options, risk, limit)
 
 
-def _best(signals: Signals) -> IntentScore:
-    ranking = signals.parse.ranking if signals.parse else ()
-    return ranking[0] if ranking else IntentScore("", 0.0)
+def rules_of(signals: Signals, policy: Policy) -> list[Finding]:
+    """Return what decides by itself."""
+    if signals.parse is None:
+        return [Finding(Reason.BOT_UNAVAILABLE, 1, 1, signals.unavailable_why)]
+    return [
+        *_requests(signals, policy),
+        *_alarms(signals),
+        *_anger(signals, policy.limits),
+        *_repetition(signals, policy),
+    ]
 
 
-def _requests(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterable[Finding]:
+def _requests(signals: Signals, policy: Policy) -> Iterable[Finding]:
     """An explicit request is always granted; some intents always need a person."""
-    best = _best(signals)
+    best, limits, desk = _best(signals), policy.limits, policy.desk
     asked = signals.feelings.asks_for_person
     enough = _enough(signals, limits.person_intent, limits)
     if best.intent in desk.person_intents and best.confidence >= enough:
@@ -117,48 +212,30 @@ def _requests(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterable[Fi
         yield Finding(Reason.SENSITIVE_INTENT, best.confidence, enough, best.intent)
 
 
+def _best(signals: Signals) -> IntentScore:
+    return signals.ranking[0] if signals.ranking else NOBODY
+
+
 def _enough(signals: Signals, limit: float, limits: PolicyLimits) -> float:
     """Return the confidence at which an intent that means a person counts.
 
     Never above the one at which the bot would answer: its answer to such an intent promises a
     person, and nobody would come. A reply to its own question or button it answers at any.
     """
-    answers_anyway = signals.awaiting_slot or signals.pressed
-    return 0.0 if answers_anyway else min(limit, limits.confidence)
+    return 0.0 if signals.answers_the_bot else min(limit, limits.confidence)
 
 
-def _feelings(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
-    """Anger now, or a mood that is bad and getting worse."""
-    if signals.pressed:
-        return
-    if signals.feelings.angry >= limits.angry:
+def _alarms(signals: Signals) -> Iterable[Finding]:
+    """Danger and the law."""
+    for reason, phrases in ((Reason.SAFETY, signals.safety), (Reason.LEGAL, signals.legal)):
+        if phrases and not signals.pressed:
+            yield Finding(reason, len(phrases), 1, phrases[0])
+
+
+def _anger(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
+    """An angry customer never gets one more robot answer."""
+    if signals.feelings.angry >= limits.angry and not signals.pressed:
         yield Finding(Reason.ANGRY, signals.feelings.angry, limits.angry)
-    recent = (*signals.mood, signals.feelings.negative)[-limits.mood_messages :]
-    if len(recent) < limits.mood_messages:
-        return
-    level, rise = sum(recent) / len(recent), recent[-1] - recent[0]
-    if level >= limits.mood_level and rise >= limits.mood_rise:
-        yield Finding(Reason.MOOD_FALLING, level, limits.mood_level, f"{rise:+.2f}")
-
-
-def _understanding(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterable[Finding]:
-    """Unknown, unsure or torn between two; an answer to the bot's own question is none of these."""
-    if signals.awaiting_slot or signals.pressed:
-        return
-    best = _best(signals)
-    ranking = signals.parse.ranking if signals.parse else ()
-    known = [s for s in ranking if s.intent not in desk.unknown_intents]
-    first, second = (*known[:2], *[IntentScore("", 0.0)] * 2)[:2]
-    if best.intent in desk.unknown_intents:
-        # It had to be surer than the best of the intents that are known.
-        yield Finding(Reason.OUT_OF_SCOPE, best.confidence, first.confidence, first.intent)
-        return
-    if best.confidence < limits.confidence:
-        yield Finding(Reason.NOT_UNDERSTOOD, best.confidence, limits.confidence, best.intent)
-        return
-    margin = first.confidence - second.confidence
-    if margin < limits.margin and best.confidence < limits.ambiguous_below:
-        yield Finding(Reason.AMBIGUOUS, margin, limits.margin, f"{first.intent} / {second.intent}")
 
 
 def is_courtesy(parse: Parse | None, desk: Desk) -> bool:
@@ -166,9 +243,108 @@ def is_courtesy(parse: Parse | None, desk: Desk) -> bool:
     return bool(parse and parse.ranking and parse.ranking[0].intent in desk.courtesy_intents)
 
 
-def _repetition(signals: Signals, limits: PolicyLimits, desk: Desk) -> Iterable[Finding]:
+def _repetition(signals: Signals, policy: Policy) -> Iterable[Finding]:
     """The customer keeps saying the same thing."""
-    if signals.pressed or is_courtesy(signals.parse, desk):
+    if signals.pressed or is_courtesy(signals.parse, policy.desk):
         return
-    if signals.repeats >= limits.customer_repeats:
-        yield Finding(Reason.CUSTOMER_REPEATS, signals.repeats, limits.customer_repeats)
+    if signals.repeats >= policy.limits.customer_repeats:
+        yield Finding(Reason.CUSTOMER_REPEATS, signals.repeats, policy.limits.customer_repeats)
+
+
+def likely_intents(signals: Signals, policy: Policy) -> tuple[IntentScore, ...]:
+    """Return the prediction set: the intents, unknown ones left out, that may well be meant."""
+    return tuple(
+        score
+        for score in signals.ranking
+        if score.confidence >= policy.limits.likely
+        and score.intent not in policy.desk.unknown_intents
+    )
+
+
+def _unclear(signals: Signals, policy: Policy) -> list[Finding]:
+    """Return why the bot must not just answer, or nothing where one intent is clearly meant."""
+    if signals.answers_the_bot:
+        return []
+    best, likely, limits = _best(signals), likely_intents(signals, policy), policy.limits
+    if best.intent in policy.desk.unknown_intents:
+        # It had to be surer than the best of the intents that are known.
+        first = next((s for s in signals.ranking if s.intent != best.intent), NOBODY)
+        return [Finding(Reason.OUT_OF_SCOPE, best.confidence, first.confidence, first.intent)]
+    if best.confidence < limits.confidence or len(likely) > limits.options:
+        return [Finding(Reason.NOT_UNDERSTOOD, best.confidence, limits.confidence, best.intent)]
+    if len(likely) > 1:
+        names = " / ".join(score.intent for score in likely)
+        return [Finding(Reason.AMBIGUOUS, likely[1].confidence, limits.likely, names)]
+    return []
+
+
+def _options(signals: Signals, policy: Policy) -> tuple[str, ...]:
+    """Return the intents to ask about; none where a question would settle nothing.
+
+    Courtesy is no request and a person is not a topic: neither is worth asking about.
+    """
+    limits, desk = policy.limits, policy.desk
+    if signals.just_asked or signals.asked_back >= limits.questions:
+        return ()
+    never = desk.courtesy_intents | desk.person_intents | desk.human_intents
+    names = tuple(s.intent for s in likely_intents(signals, policy) if s.intent not in never)
+    return names if 0 < len(names) <= limits.options else ()
+
+
+def risk_figures(signals: Signals, policy: Policy) -> dict[str, float]:
+    """Return the figure of every signal that says something about this message.
+
+    A reply to the bot's own question is not meant to be understood by itself, and a pressed button
+    says nothing but what stands on it.
+    """
+    if signals.pressed:
+        return {}
+    figures = {**_feelings(signals, policy), **_history(signals, policy)}
+    return figures if signals.awaiting_slot else {**figures, **_understanding(signals, policy)}
+
+
+def _feelings(signals: Signals, policy: Policy) -> dict[str, float]:
+    feelings = signals.feelings
+    recent = (*signals.mood, feelings.negative)[-policy.limits.mood_messages :]
+    earlier = recent[:-1] or recent
+    figures = {
+        "anger": feelings.angry,
+        "negative": feelings.negative,
+        "asks": feelings.asks_for_person,
+        "mood": sum(recent) / len(recent),
+        "mood_fall": max(0.0, recent[-1] - sum(earlier) / len(earlier)),
+    }
+    if feelings.precedent is not None:
+        figures["precedent"] = feelings.precedent
+    return figures
+
+
+def _history(signals: Signals, policy: Policy) -> dict[str, float]:
+    repeats = 0 if is_courtesy(signals.parse, policy.desk) else signals.repeats
+    return {"repeats": float(repeats), "asked_back": float(signals.asked_back)}
+
+
+def _understanding(signals: Signals, policy: Policy) -> dict[str, float]:
+    unknown = policy.desk.unknown_intents
+    known = [s.confidence for s in signals.ranking if s.intent not in unknown]
+    first, second = (*known[:2], 0.0, 0.0)[:2]
+    novelty = signals.parse.novelty if signals.parse else None
+    if novelty is None:
+        novelty = sum(s.confidence for s in signals.ranking if s.intent in unknown)
+    return {
+        "novelty": min(1.0, novelty),
+        "doubt": 1.0 - first,
+        "ambiguity": second / first if first else 0.0,
+    }
+
+
+def _added(
+    parts: Mapping[str, float],
+    figures: Mapping[str, float],
+    model: RiskModel,
+    told: set[Reason],
+) -> Iterable[Finding]:
+    """Return what raises the risk, leaving out reasons that were told as a rule."""
+    for name, part in parts.items():
+        if part > 0 and SIGNALS[name] not in told:
+            yield Finding(SIGNALS[name], figures[name], model.typical[name], name, part)

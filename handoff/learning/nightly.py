@@ -32,7 +32,7 @@ from handoff.core.errors import (
     StaleVersion,
 )
 from handoff.core.learning import GATED, GateVerdict, gate
-from handoff.core.limits import RUN_LEASE_SECONDS, PolicyLimits
+from handoff.core.limits import RUN_LEASE_SECONDS
 from handoff.core.mining import Known
 from handoff.core.model import (
     Action,
@@ -46,7 +46,7 @@ from handoff.core.model import (
     ReleaseStatus,
     RunStatus,
 )
-from handoff.core.policy import Desk, Signals, decide
+from handoff.core.policy import Policy, Signals, decide
 from handoff.core.text import plain_for_assistant
 from handoff.learning.gate import GoldenReading, worse
 from handoff.learning.mine import Mine
@@ -157,8 +157,7 @@ class Learn:
     assistant: Assistant
     releases: Path
     learned: Path
-    limits: PolicyLimits
-    desk: Desk
+    policy: Policy
     on_step: Callable[[str], None] = _silent
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -336,13 +335,13 @@ class Learn:
             run.figures_after = after.figures
         floor = _floor(batch.earlier, before)
         verdict = gate(before.figures, after.figures, worse(before, after), floor)
-        limit = self.limits.confidence
+        limit = self.policy.limits.confidence
         return Trial(files, new, folder, model, after, verdict, unanswered, limit)
 
     async def _answers(self, assistant: Assistant, topic: Candidate, files: LearnedFiles) -> bool:
         """Say whether a topic's own question gets the topic's answer at this desk's limits."""
         parse = await assistant.parse(plain_for_assistant(files.questions[topic.id]))
-        verdict = decide(Signals(parse=parse, feelings=Feelings()), self.limits, self.desk)
+        verdict = decide(Signals(parse=parse, feelings=Feelings()), self.policy)
         best = parse.ranking[0].intent if parse.ranking else ""
         return best == topic.intent and verdict.action is Action.ANSWER
 

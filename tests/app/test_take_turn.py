@@ -11,7 +11,8 @@ import pytest
 from handoff.app import phrases, sweep
 from handoff.app.take_turn import TakeTurn
 from handoff.core.errors import AssistantUnavailable
-from handoff.core.limits import HISTORY_LINES
+from handoff.core.evidence import named
+from handoff.core.limits import HISTORY_LINES, PolicyLimits
 from handoff.core.model import (
     Action,
     Author,
@@ -22,7 +23,8 @@ from handoff.core.model import (
     Reason,
     State,
 )
-from handoff.core.policy import POLICY_VERSION
+from handoff.core.policy import POLICY_VERSION, Policy
+from handoff.core.risk import RiskModel
 from tests.fakes import ANA, UNKNOWN, FakeDesk, understood
 
 
@@ -101,7 +103,8 @@ async def test_an_assistant_that_dies_while_answering_hands_over(desk):
     received = await desk.ask("where is my order?")
     assert await reasons(desk) == [[Reason.BOT_UNAVAILABLE]]
     (decision,) = await decisions(desk, received.message.id)
-    assert decision.evidence["turn"] == {"lines": 0, "said_before": 0}
+    why = "The assistant did not answer: timed out."
+    assert decision.evidence["turn"] == {"lines": 0, "said_before": 0, "why_silent": why}
     assert "timed out" in decision.findings[0].detail
     assert decision.model == "fake-model"
 
@@ -143,17 +146,20 @@ async def test_a_customer_who_says_the_same_a_third_time_gets_a_person(desk):
     for _ in range(3):
         id = (await desk.ask("my parcel is not here")).conversation_id
     assert len(await desk.said(id, Author.BOT)) == 2
-    assert await reasons(desk) == [[Reason.CUSTOMER_REPEATS]]
+    assert (await reasons(desk))[0][0] is Reason.CUSTOMER_REPEATS
 
 
-async def test_a_falling_mood_hands_over(desk):
-    for text in ("hello", "this is bad", "so bad it hurts", "everything is bad"):
-        await desk.ask(text)
-    assert await reasons(desk) == []
-    for text in ("bad luck", "a bad day"):
-        await desk.ask(text, key="lou")
-    await desk.ask("I am getting furious", key="lou")
-    assert await reasons(desk) == [[Reason.ANGRY, Reason.MOOD_FALLING]]
+async def test_a_falling_mood_raises_the_risk_until_it_hands_over(desk):
+    weights, typical = {"mood": 1.0, "mood_fall": 2.0}, {"mood": 0.1, "mood_fall": 0.0}
+    moody = Policy(PolicyLimits(risk=0.2), risk=RiskModel(-2.0, weights, typical))
+    desk.take_turn.configured = named(moody)
+    risks = []
+    for key, text in (("kim", "this is bad"), ("lou", "hello"), ("lou", "this is bad")):
+        received = await desk.ask(text, key=key)
+        (decision,) = await decisions(desk, received.message.id)
+        risks.append(decision.evidence["outcome"]["risk"])
+    assert risks[1] < risks[0] < 0.2 <= risks[2]
+    assert await reasons(desk) == [[Reason.MOOD_FALLING, Reason.MOOD_BAD]]
 
 
 async def test_a_customer_cannot_command_the_assistant(desk):
@@ -190,7 +196,7 @@ async def test_an_answer_to_the_bots_question_needs_no_confidence(desk):
     assert await reasons(desk) == []
     assert (await desk.conversation(id)).awaiting_slot is None
     await desk.ask(UNKNOWN)
-    assert await reasons(desk) == [[Reason.NOT_UNDERSTOOD]]
+    assert (await reasons(desk))[0][0] is Reason.NOT_UNDERSTOOD
 
 
 async def test_a_claim_during_a_bot_turn_drops_what_the_bot_says(desk):
@@ -202,8 +208,7 @@ async def test_a_claim_during_a_bot_turn_drops_what_the_bot_says(desk):
         desk.assistant,
         desk.encoder,
         desk.take_turn.feelings,
-        desk.take_turn.limits,
-        desk.take_turn.desk,
+        desk.take_turn.configured,
     )
 
     async def meanwhile(sender: str, text: str) -> None:
@@ -282,11 +287,11 @@ async def test_the_sweep_pays_what_a_dead_process_owed_but_not_too_early(desk):
 
 async def test_one_poisonous_message_does_not_keep_the_sweep_from_the_others(desk):
     async def meanwhile(sender: str, text: str) -> None:
-        if text == "poison":
+        if text == "a bitter pill":
             raise RuntimeError("a defect")
 
     desk.assistant.meanwhile = meanwhile
-    poison = await desk.write("poison", key="kim")
+    poison = await desk.write("a bitter pill", key="kim")
     other = await desk.write("hello", key="lou")
     desk.clock.advance(60)
     await desk.sweep()

@@ -18,8 +18,11 @@ from handoff.core.model import (
     Message,
     OutboxItem,
     OutboxKind,
+    PolicyStatus,
     Release,
     ReleaseStatus,
+    ShadowVerdict,
+    StoredPolicy,
     Topic,
 )
 
@@ -127,3 +130,27 @@ def release(id: str = "rel1", **fields: Any) -> Release:
         "status": ReleaseStatus.CURRENT,
     }
     return Release(id=id, **(defaults | fields))
+
+
+def policy(id: str = "p1", **fields: Any) -> StoredPolicy:
+    defaults: dict[str, Any] = {
+        "body": {"limits": {"risk": 0.25}},
+        "status": PolicyStatus.ACTIVE,
+        "created_at": START,
+        "changed_at": START,
+        "made_by": "settings",
+    }
+    return StoredPolicy(id=id, **(defaults | fields))
+
+
+def verdict(id: str = "v1", policy_id: str = "p1", **fields: Any) -> ShadowVerdict:
+    defaults: dict[str, Any] = {
+        "decision_id": "d1",
+        "message_id": "m1",
+        "conversation_id": "c1",
+        "action": Action.HAND_OFF,
+        "findings": (),
+        "agrees": False,
+        "created_at": START,
+    }
+    return ShadowVerdict(id=id, policy_id=policy_id, **(defaults | fields))

@@ -20,6 +20,7 @@ from handoff.core.model import (
     Conversation,
     Decision,
     Feelings,
+    Finding,
     Handoff,
     InboundUpdate,
     IntentScore,
@@ -27,7 +28,11 @@ from handoff.core.model import (
     Message,
     OutboxItem,
     Parse,
+    PolicyStatus,
+    Reason,
     Release,
+    ShadowVerdict,
+    StoredPolicy,
     Topic,
 )
 from handoff.ports import Store, Work
@@ -102,12 +107,16 @@ async def add_parents(work: Work) -> None:
     await work.conversations.add(samples.conversation("c1"))
     await work.messages.add(samples.message("m1", "c1", seq=2**62))
     await work.handoffs.add(samples.handoff("h1", "c1"))
+    await work.decisions.add(samples.decision("d1", "m1"))
+    await work.policies.add(samples.policy("p1", status=PolicyStatus.RETIRED))
 
 
 def with_parents(entity: type) -> st.SearchStrategy[Any]:
     """Draw an entity that refers to the rows `add_parents` makes."""
     names = {field.name for field in fields(entity)}
     fixed: dict[str, Any] = {"conversation_id": "c1", "message_id": "m1", "handoff_id": "h1"}
+    if entity is ShadowVerdict:
+        fixed |= {"decision_id": "d1", "policy_id": "p1"}
     fixed = {name: value for name, value in fixed.items() if name in names}
     return any_of(entity, **fixed, **({"id": "drawn"} if "id" in names else {}))
 
@@ -120,8 +129,8 @@ async def add(work: Work, entity: Any) -> None:
 async def get(work: Work, entity: Any) -> Any:
     if isinstance(entity, Topic):
         return await work.topics.get(entity.key)
-    if isinstance(entity, Decision):
-        return (await work.decisions.of_message("m1"))[0]
+    if isinstance(entity, ShadowVerdict):
+        return (await work.shadows.disagreements("p1"))[0]
     if isinstance(entity, InboundUpdate):
         pending = {(u.bot_id, u.update_id): u for u in await work.updates.pending()}
         return pending[entity.bot_id, entity.update_id]
@@ -139,6 +148,8 @@ TABLES = {
     Candidate: "candidates",
     LearningRun: "runs",
     Release: "releases",
+    StoredPolicy: "policies",
+    ShadowVerdict: "shadows",
 }
 
 
@@ -154,6 +165,8 @@ async def test_every_field_comes_back(store: Store, entity: type, data: st.DataO
     original = data.draw(with_parents(entity))
     if isinstance(original, InboundUpdate):
         original.status = model.UpdateStatus.PENDING
+    if isinstance(original, ShadowVerdict):
+        original.agrees = False
     async with store() as work:  # Never committed: each example starts with empty tables.
         await add_parents(work)
         await add(work, original)
@@ -217,6 +230,14 @@ def test_a_value_stored_before_it_had_a_field_can_be_read() -> None:
     values = to_values(samples.message(parse=Parse((IntentScore("greet", 1.0),), (), 0.5, "new")))
     del values["parse"]["model"]
     assert from_values(Message, values).parse == Parse((IntentScore("greet", 1.0),), (), 0.5)
+
+
+async def test_a_reason_stored_before_it_had_a_weight_decided_by_itself() -> None:
+    finding = Finding(Reason.ANGRY, 0.9, 0.75)
+    values = to_values(samples.handoff(findings=(finding,)))
+    del values["findings"][0]["weight"]
+    (restored,) = from_values(Handoff, values).findings
+    assert restored == finding and restored.is_rule
 
 
 @pytest.mark.parametrize("entity", ENTITIES, ids=lambda cls: cls.__name__)

@@ -11,6 +11,7 @@ from handoff.core.model import (
     Author,
     CandidateStatus,
     MessageStatus,
+    PolicyStatus,
     ReleaseStatus,
     RunStatus,
     State,
@@ -43,14 +44,14 @@ async def test_a_customer_has_one_conversation_a_channel(store: Store) -> None:
             await work.conversations.add(samples.conversation("a", customer_key="bob"))
 
 
-@pytest.mark.parametrize("kind", ["conversations", "messages", "handoffs", "outbox"])
+@pytest.mark.parametrize("kind", ["conversations", "messages", "decisions", "handoffs", "outbox"])
 async def test_get_of_an_unknown_id_is_not_found(store: Store, kind: str) -> None:
     async with store() as work:
         with pytest.raises(NotFound):
             await getattr(work, kind).get("nobody")
 
 
-@pytest.mark.parametrize("kind", ["candidates", "runs", "releases"])
+@pytest.mark.parametrize("kind", ["candidates", "runs", "releases", "policies"])
 async def test_get_of_an_unknown_thing_learned_is_not_found(store: Store, kind: str) -> None:
     async with store() as work:
         with pytest.raises(NotFound):
@@ -68,6 +69,7 @@ async def test_save_of_something_never_stored_is_not_found(store: Store) -> None
             work.candidates.save(samples.candidate()),
             work.runs.save(samples.run()),
             work.releases.save(samples.release()),
+            work.policies.save(samples.policy()),
         ):
             with pytest.raises(NotFound):
                 await save
@@ -103,7 +105,27 @@ async def test_idle_since_returns_the_bots_own_before_the_moment(store: Store) -
         assert [c.id for c in await work.conversations.idle_since(at(3))] == ["a", "b"]
 
 
+async def test_places_taken_counts_those_waiting_for_a_person_or_with_one(store: Store) -> None:
+    async with store() as work:
+        assert await work.places_taken() == 0
+        for number, state in enumerate([*State, State.WAITING]):
+            await work.conversations.add(samples.conversation(f"c{number}", state=state))
+        assert await work.places_taken() == 3
+
+
 # Messages
+
+
+async def test_lines_are_found_by_the_beginning_of_their_id(store: Store) -> None:
+    async with store() as work:
+        await work.conversations.add(samples.conversation())
+        for seq, id in enumerate(("abc1", "abd2", "ab_3", "Abc4", "xab5"), 1):
+            await work.messages.add(samples.message(id, seq=seq, created_at=at(-seq)))
+        found = await work.messages.beginning_with("ab", limit=9)
+        assert [m.id for m in found] == ["ab_3", "abd2", "abc1"]
+        assert [m.id for m in await work.messages.beginning_with("ab_")] == ["ab_3"]
+        assert len(await work.messages.beginning_with("ab")) == 2
+        assert await work.messages.beginning_with("%") == []
 
 
 async def test_a_line_belongs_to_a_conversation_that_exists(store: Store) -> None:
@@ -235,6 +257,7 @@ async def test_decisions_of_a_message_come_oldest_first(store: Store) -> None:
         found = await work.decisions.of_message("m1")
         assert [d.id for d in found] == ["early", "late", "tie"]
         assert found[0] == samples.decision("early", created_at=at(1))
+        assert await work.decisions.get("early") == found[0]
         with pytest.raises(NotFound):
             await work.decisions.add(samples.decision("d", "nobody"))
 
@@ -427,3 +450,104 @@ async def test_current_release_is_the_one_in_use(store: Store) -> None:
         found = await work.releases.current()
         assert found is not None and (found.id, found.previous_id) == ("two", "one")
         assert (await work.releases.get("one")).status is ReleaseStatus.SUPERSEDED
+
+
+# Policies
+
+
+async def test_one_policy_decides_and_one_is_in_the_shadow(store: Store) -> None:
+    async with store() as work:
+        assert await work.policies.in_use() == (None, None)
+        for id, status in (
+            ("gone", PolicyStatus.RETIRED),
+            ("on", PolicyStatus.ACTIVE),
+            ("old", PolicyStatus.RETIRED),
+            ("beside", PolicyStatus.SHADOW),
+        ):
+            await work.policies.add(samples.policy(id, status=status))
+        active, shadow = await work.policies.in_use()
+        assert active == samples.policy("on")
+        assert shadow == samples.policy("beside", status=PolicyStatus.SHADOW)
+        for status in (PolicyStatus.ACTIVE, PolicyStatus.SHADOW):
+            with pytest.raises(StaleVersion):
+                await work.policies.add(samples.policy("second", status=status))
+            with pytest.raises(StaleVersion):
+                await work.policies.save(samples.policy("old", status=status))
+        with pytest.raises(StaleVersion):
+            await work.policies.add(samples.policy("gone", status=PolicyStatus.RETIRED))
+        assert await work.policies.in_use() == (active, shadow)
+
+
+async def test_a_policy_takes_the_place_of_another(store: Store, other: Store) -> None:
+    async with store() as work:
+        await work.policies.add(samples.policy("one", figures={"cost": 0.1}))
+        await work.commit()
+    async with other() as work:
+        one, _ = await work.policies.in_use()
+        assert one is not None
+        one.status, one.changed_at, one.changed_by = PolicyStatus.RETIRED, at(1), "Lea"
+        await work.policies.save(one)
+        await work.policies.add(samples.policy("two", created_at=at(1)))
+        await work.commit()
+    async with store() as work:
+        assert await work.policies.get("one") == one
+        assert (one.version, one.figures) == (1, {"cost": 0.1})
+        active, _ = await work.policies.in_use()
+        assert active is not None and active.id == "two"
+
+
+async def test_a_policy_saved_by_somebody_else_since_is_stale(store: Store) -> None:
+    async with store() as work:
+        await work.policies.add(samples.policy())
+        first, second = [await work.policies.get("p1") for _ in range(2)]
+        first.status = PolicyStatus.RETIRED
+        await work.policies.save(first)
+        with pytest.raises(StaleVersion):
+            await work.policies.save(second)
+        assert (await work.policies.get("p1")).status is PolicyStatus.RETIRED
+
+
+async def test_the_newest_policies_come_first_up_to_the_limit(store: Store) -> None:
+    async with store() as work:
+        for id, created in (("b", 2), ("a", 1), ("tie", 2), ("c", 3)):
+            policy = samples.policy(id, status=PolicyStatus.RETIRED, created_at=at(created))
+            await work.policies.add(policy)
+        assert [p.id for p in await work.policies.latest()] == ["c", "tie", "b", "a"]
+        assert [p.id for p in await work.policies.latest(limit=2)] == ["c", "tie"]
+
+
+async def test_what_the_shadow_would_have_done_is_counted_and_shown(store: Store) -> None:
+    async with store() as work:
+        await work.conversations.add(samples.conversation())
+        await work.messages.add(samples.message())
+        await work.decisions.add(samples.decision())
+        for id in ("p1", "p2"):
+            await work.policies.add(samples.policy(id, status=PolicyStatus.RETIRED))
+        for id, policy_id, agrees, made in (
+            ("a", "p1", True, 9),
+            ("b", "p1", False, 2),
+            ("c", "p1", False, 1),
+            ("tie", "p1", False, 2),
+            ("d", "p2", True, 1),
+        ):
+            verdict = samples.verdict(id, policy_id, agrees=agrees, created_at=at(made))
+            await work.shadows.add(verdict)
+        assert await work.shadows.counts("p1") == (4, 3)
+        assert await work.shadows.counts("p2") == (1, 0)
+        assert await work.shadows.counts("p3") == (0, 0)
+        found = await work.shadows.disagreements("p1")
+        assert [v.id for v in found] == ["tie", "b", "c"]
+        assert found[1] == samples.verdict("b", agrees=False, created_at=at(2))
+        assert [v.id for v in await work.shadows.disagreements("p1", limit=1)] == ["tie"]
+        assert await work.shadows.disagreements("p2") == []
+
+
+@pytest.mark.parametrize("parent", ["decision_id", "message_id", "conversation_id", "policy_id"])
+async def test_a_shadow_verdict_is_about_something_stored(store: Store, parent: str) -> None:
+    async with store() as work:
+        await work.conversations.add(samples.conversation())
+        await work.messages.add(samples.message())
+        await work.decisions.add(samples.decision())
+        await work.policies.add(samples.policy())
+        with pytest.raises(NotFound):
+            await work.shadows.add(samples.verdict(**{"policy_id": "p1", parent: "nobody"}))

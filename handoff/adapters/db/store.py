@@ -39,9 +39,12 @@ from handoff.core.model import (
     MessageStatus,
     OutboxItem,
     OutboxStatus,
+    PolicyStatus,
     Release,
     ReleaseStatus,
+    ShadowVerdict,
     State,
+    StoredPolicy,
     Topic,
     UpdateStatus,
 )
@@ -182,6 +185,10 @@ class _Rows(Generic[E]):
         result = await self._unit.run(self._query(where, *order).limit(limit))
         return [from_values(self.entity, row) for row in result.mappings()]  # type: ignore[arg-type]
 
+    async def _count(self, where: Where) -> int:
+        query = sa.select(sa.func.count()).select_from(self._table).where(where)
+        return (await self._unit.run(query)).scalar_one()
+
     def _query(self, where: Where, *order: Any) -> sa.Select[Any]:
         return sa.select(*self._columns).where(where).order_by(*order)
 
@@ -251,6 +258,10 @@ class _Conversations(_Rows[Conversation]):
         idle = (c.state == State.BOT.value) & (c.updated_at < before)
         return await self._all(idle, c.updated_at, c.number)
 
+    async def with_people(self) -> int:
+        states = [State.WAITING.value, State.AGENT.value]
+        return await self._count(self._c.state.in_(states))
+
 
 class _Messages(_Rows[Message]):
     entity, what = Message, "message"
@@ -271,6 +282,11 @@ class _Messages(_Rows[Message]):
         c = self._c
         mine = (c.conversation_id == conversation_id) & (c.console_message_id == message_id)
         return await self._first(mine, c.seq)
+
+    async def beginning_with(self, beginning: str, limit: int = 2) -> list[Message]:
+        c = self._c
+        begins = sa.func.substr(c.id, 1, len(beginning)) == beginning
+        return await self._all(begins, c.created_at, c.number, limit=limit)
 
     async def after(self, conversation_id: str, seq: int, limit: int = 200) -> list[Message]:
         c = self._c
@@ -336,6 +352,11 @@ class _Handoffs(_Rows[Handoff]):
         c = self._c
         unread = sa.and_(c.mined.is_(False), c.ended_at.is_not(None), c.truth.is_not(None))
         return await self._all(unread, c.requested_at, c.number)
+
+    async def judged(self) -> list[Handoff]:
+        c = self._c
+        told = c.ended_at.is_not(None) & c.needed.is_not(None)
+        return await self._all(told, c.requested_at, c.number)
 
     async def requested_since(self, since: datetime) -> list[Handoff]:
         c = self._c
@@ -410,9 +431,7 @@ class _Outbox(_Rows[OutboxItem]):
         return await self._all(self._c.status == OutboxStatus.SENDING.value, self._c.number)
 
     async def waiting(self) -> int:
-        pending = self._c.status == OutboxStatus.PENDING.value
-        query = sa.select(sa.func.count()).select_from(self._table).where(pending)
-        return (await self._unit.run(query)).scalar_one()
+        return await self._count(self._c.status == OutboxStatus.PENDING.value)
 
 
 class _Topics(_Rows[Topic]):
@@ -491,13 +510,49 @@ class _Releases(_Rows[Release]):
         return await self._first(current, c.created_at.desc(), c.number.desc())
 
 
+class _Policies(_Rows[StoredPolicy]):
+    entity, what = StoredPolicy, "policy"
+
+    async def add(self, policy: StoredPolicy) -> None:
+        await self._insert(policy)
+
+    async def save(self, policy: StoredPolicy) -> None:
+        await self._save_version(policy)
+
+    async def in_use(self) -> tuple[StoredPolicy | None, StoredPolicy | None]:
+        wanted = PolicyStatus.ACTIVE, PolicyStatus.SHADOW
+        found = await self._all(self._c.status.in_([status.value for status in wanted]))
+        by_status = {policy.status: policy for policy in found}
+        return by_status.get(wanted[0]), by_status.get(wanted[1])
+
+    async def latest(self, limit: int = 20) -> list[StoredPolicy]:
+        c = self._c
+        return await self._all(sa.true(), c.created_at.desc(), c.number.desc(), limit=limit)
+
+
+class _ShadowVerdicts(_Rows[ShadowVerdict]):
+    entity, what = ShadowVerdict, "shadow verdict"
+
+    async def add(self, verdict: ShadowVerdict) -> None:
+        await self._insert(verdict)
+
+    async def counts(self, policy_id: str) -> tuple[int, int]:
+        mine = self._c.policy_id == policy_id
+        return await self._count(mine), await self._count(mine & self._c.agrees.is_(False))
+
+    async def disagreements(self, policy_id: str, limit: int = 20) -> list[ShadowVerdict]:
+        c = self._c
+        wrong = (c.policy_id == policy_id) & c.agrees.is_(False)
+        return await self._all(wrong, c.created_at.desc(), c.number.desc(), limit=limit)
+
+
 class DatabaseWork:
     """An open unit of work on a database: the `Work` of the ports."""
 
     def __init__(self, unit: _Unit) -> None:
         self._unit = unit
-        self._lines = _Messages(unit)
-        self.conversations: ports.Conversations = _Conversations(unit)
+        self._lines, self._talks = _Messages(unit), _Conversations(unit)
+        self.conversations: ports.Conversations = self._talks
         self.messages: ports.Messages = self._lines
         self.decisions: ports.Decisions = _Decisions(unit)
         self.handoffs: ports.Handoffs = _Handoffs(unit)
@@ -507,6 +562,12 @@ class DatabaseWork:
         self.candidates: ports.Candidates = _Candidates(unit)
         self.runs: ports.LearningRuns = _LearningRuns(unit)
         self.releases: ports.Releases = _Releases(unit)
+        self.policies: ports.Policies = _Policies(unit)
+        self.shadows: ports.ShadowVerdicts = _ShadowVerdicts(unit)
+
+    async def places_taken(self) -> int:
+        """Return how many conversations are waiting for a person or with one."""
+        return await self._talks.with_people()
 
     async def episodes_since(self, since: datetime) -> list[tuple[str, int]]:
         """Return the episodes with a customer line at or after `since`, each once."""

@@ -9,7 +9,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Index, Integer, MetaData, Table, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlmodel import Field, SQLModel, UTCDateTime
 
 from handoff.core import model
@@ -49,6 +60,11 @@ def _conversation() -> Any:
 
 def _big() -> Any:
     return Field(sa_type=BigInteger, nullable=False)
+
+
+def _added_later(kind: Any, value: Any) -> Any:
+    """Return a column that rows stored before it existed hold a value in."""
+    return Field(sa_type=kind, nullable=False, sa_column_kwargs={"server_default": value})
 
 
 def _maybe_big() -> Any:
@@ -96,6 +112,8 @@ class ConversationRow(Row, table=True):
     assignee: int | None = _maybe_big()
     assignee_name: str
     awaiting_slot: str | None
+    questions: int = _added_later(BigInteger, text("0"))
+    asking: bool = _added_later(Boolean, false())
 
 
 class MessageRow(Row, table=True):
@@ -296,6 +314,50 @@ class ReleaseRow(Row, table=True):
     run_id: str | None
 
 
+_IN_USE = text(f"status <> '{model.PolicyStatus.RETIRED.value}'")
+
+
+class StoredPolicyRow(Row, table=True):
+    """A `StoredPolicy`. The database itself keeps it at one active and one in the shadow."""
+
+    __tablename__ = "policies"
+    __table_args__ = (
+        Index(None, "status", unique=True, sqlite_where=_IN_USE, postgresql_where=_IN_USE),
+        Index(None, "created_at"),
+        _COUNTED,
+    )
+
+    number: int = _number()
+    id: str = _id()
+    body: dict[str, Any] = _json()
+    status: str
+    created_at: datetime = _time()
+    changed_at: datetime = _time()
+    made_by: str
+    changed_by: str
+    note: str
+    figures: dict[str, Any] = _json()
+    version: int = _big()
+
+
+class ShadowVerdictRow(Row, table=True):
+    """A `ShadowVerdict`."""
+
+    __tablename__ = "shadow_verdicts"
+    __table_args__ = (Index(None, "policy_id", "agrees", "created_at"), _COUNTED)
+
+    number: int = _number()
+    id: str = _id()
+    decision_id: str = Field(foreign_key="decisions.id")
+    message_id: str = Field(foreign_key="messages.id")
+    conversation_id: str = _conversation()
+    policy_id: str = Field(foreign_key="policies.id")
+    action: str
+    findings: list[Any] = _json()
+    agrees: bool
+    created_at: datetime = _time()
+
+
 metadata = Row.metadata
 
 ROWS: dict[type, type[Row]] = {
@@ -309,6 +371,8 @@ ROWS: dict[type, type[Row]] = {
     model.Candidate: CandidateRow,
     model.LearningRun: LearningRunRow,
     model.Release: ReleaseRow,
+    model.StoredPolicy: StoredPolicyRow,
+    model.ShadowVerdict: ShadowVerdictRow,
 }
 """Which table holds which entity."""
 

@@ -1,0 +1,122 @@
+"""The bot's question about what was meant: likely intents as buttons, and a way out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from handoff.app import phrases
+from handoff.core.limits import MESSAGE_CHARACTERS
+from handoff.core.mining import LEARNED_PREFIX, normalised
+from handoff.core.model import Author, BotLine, Button, Message
+from handoff.core.policy import Desk
+
+_NAMED = re.compile(r"/([^{@]+)")
+
+_NUMBER = re.compile(r"\W*([1-9])\W*", re.ASCII)
+
+_YES = frozenset(
+    ("yes", "yeah", "yep", "yup", "yes please", "correct", "right", "exactly", "ok", "okay", "sure")
+)
+"""What a customer answers when only one thing is asked about, normalised."""
+
+
+def question(
+    options: Sequence[str],
+    entities: Sequence[Mapping[str, Any]],
+    titles: Mapping[str, str],
+    desk: Desk,
+) -> BotLine:
+    """Return the line that asks which of these intents was meant.
+
+    A button sends Rasa's form of an intent named by its sender, `/intent{"entity": "value"}`, with
+    what was found in the message, so that an order number need not be typed twice. The last button
+    asks for a person.
+    """
+    given = _given(entities)
+    buttons = [
+        Button(titles.get(name) or readable(name), _payload(name, given)) for name in options
+    ]
+    if desk.person_intents:
+        buttons.append(Button(phrases.SOMETHING_ELSE, f"/{min(desk.person_intents)}"))
+    text = phrases.DID_YOU_MEAN if len(options) > 1 else phrases.DID_YOU_MEAN_THIS
+    return BotLine(text, tuple(buttons))
+
+
+def _payload(intent: str, given: str) -> str:
+    """Return what a button sends; what nobody could send back, being too long, is left out."""
+    whole = f"/{intent}{given}"
+    return whole if len(whole) <= MESSAGE_CHARACTERS else f"/{intent}"
+
+
+def _given(entities: Sequence[Mapping[str, Any]]) -> str:
+    """Return entities as JSON, those found several times as a list, as Rasa reads them.
+
+    In ASCII: a customer's own words stand in the values, and no channel may change them on their
+    way there and back.
+    """
+    found: dict[str, list[Any]] = {}
+    for entity in entities:
+        values = found.setdefault(str(entity["entity"]), [])
+        if entity.get("value") is not None and entity["value"] not in values:
+            values.append(entity["value"])
+    one_or_all = {n: v if len(v) > 1 else v[0] for n, v in found.items() if v}
+    return json.dumps(one_or_all, ensure_ascii=True) if one_or_all else ""
+
+
+def readable(intent: str) -> str:
+    """Return an intent's name as words: `check_refund_policy` → `Check refund policy`."""
+    words = " ".join(re.sub(r"[_/-]", " ", intent.removeprefix(LEARNED_PREFIX)).split())
+    return words[:1].upper() + words[1:]
+
+
+def pressed(text: str, before: Sequence[Message], asking: bool) -> Button | None:
+    """Return the button of the bot that a customer's text stands for, or None.
+
+    The payload of a button that names an intent can only come from the button. Words may mean
+    something else later, so a title that was typed (or a payload of plain words) counts only right
+    after it was offered. Where the bot asked what was meant, the number of a button counts too,
+    and a yes where there was one thing to mean.
+
+    Args:
+        text: what the customer sent.
+        before: the lines of this episode so far, in order.
+        asking: whether the bot's last line asks what was meant.
+    """
+    offered = [b for m in reversed(before) if m.author is Author.BOT for b in m.buttons]
+    sent = next((b for b in offered if b.payload == text and named_intent(text)), None)
+    last = _offered_last(before)
+    if sent or not last:
+        return sent
+    said, choices = normalised(text), last[-1].buttons
+    meant = {b.payload: b for m in last for b in m.buttons if _says(b, said)}
+    if len(meant) == 1:
+        return next(iter(meant.values()))
+    number = _NUMBER.fullmatch(text)
+    if asking and number and int(number[1]) <= len(choices):
+        return choices[int(number[1]) - 1]
+    only = asking and last[-1].text == phrases.DID_YOU_MEAN_THIS
+    return choices[0] if only and said in _YES else None
+
+
+def _says(button: Button, said: str) -> bool:
+    return said in (normalised(button.title), normalised(button.payload))
+
+
+def _offered_last(before: Sequence[Message]) -> list[Message]:
+    """Return the bot's lines with buttons after which nobody else has written, in order."""
+    found: list[Message] = []
+    for line in reversed(before):
+        if line.author is not Author.BOT:
+            break
+        if line.buttons:
+            found.insert(0, line)
+    return found
+
+
+def named_intent(payload: str) -> str:
+    """Return the intent that a payload names (`/intent`, `/intent{…}`), or nothing."""
+    found = _NAMED.match(payload)
+    return found[1].strip() if found else ""
