@@ -229,8 +229,10 @@ def as_json(message: Message) -> dict[str, Any]:
         "buttons": [{"title": b.title, "payload": b.payload} for b in message.buttons],
         "image": message.image,
     }
-    if message.author is Author.CUSTOMER and message.client_id:
-        line["client_id"] = message.client_id.removeprefix(f"{CHANNEL}:")
+    if message.author is Author.CUSTOMER:
+        line["buttons"] = []  # the one that was chosen is no choice any more
+        if message.client_id:
+            line["client_id"] = message.client_id.removeprefix(f"{CHANNEL}:")
     return line
 
 

@@ -25,7 +25,7 @@ async def collect(work: Work, handoff: Handoff) -> Episode:
         handoff=handoff,
         lines=tuple(lines),
         at=at,
-        given_data=_slot_values(decisions) | _pressed(lines),
+        given_data=_slot_values(decisions),
         names=_names(conversation, handoff, lines),
     )
 
@@ -33,14 +33,7 @@ async def collect(work: Work, handoff: Handoff) -> Episode:
 def _slot_values(decisions: list[Decision]) -> frozenset[str]:
     """Return the messages that answered a question of the bot's form, by the stored evidence."""
     signals = ((d.message_id, d.evidence.get("signals") or {}) for d in decisions)
-    return frozenset(id for id, seen in signals if seen.get("awaiting_slot") or seen.get("pressed"))
-
-
-def _pressed(lines: list[Message]) -> frozenset[str]:
-    """Return the messages that are the payload of a button the bot had offered."""
-    offered = {b.payload for line in lines for b in line.buttons if line.author is Author.BOT}
-    said = (line for line in lines if line.author is Author.CUSTOMER)
-    return frozenset(line.id for line in said if line.text in offered)
+    return frozenset(id for id, seen in signals if seen.get("awaiting_slot"))
 
 
 def _names(conversation: Conversation, handoff: Handoff, lines: list[Message]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -24,6 +25,7 @@ from handoff.core.mining import (
 )
 from handoff.core.model import (
     Author,
+    Button,
     CandidateKind,
     Finding,
     Handoff,
@@ -126,6 +128,37 @@ def test_the_message_at_the_handoff_comes_first_then_those_before():
         )
     )
     assert texts(found) == [GIFT, "two gift cards, possible?"]
+
+
+def chosen(told: Episode, *numbers: int) -> Episode:
+    """Return the episode with these lines of the customer being choices among buttons."""
+    lines = [
+        replace(m, buttons=(Button(m.text, "/faq"),)) if m.seq in numbers else m for m in told.lines
+    ]
+    return replace(told, lines=tuple(lines))
+
+
+def test_what_stands_on_a_button_is_not_the_customers_word():
+    told = episode(
+        f"customer: {GIFT}", "bot: Did you mean one of these?", "customer!: Getting my money back"
+    )
+    assert texts(carried(told)) == ["Getting my money back", GIFT]
+    assert texts(carried(chosen(told, 3))) == [GIFT]
+
+
+@pytest.mark.parametrize(
+    ("truth", "taught"), [("track_order", ["what about my parcel thing"]), ("get_refund", [])]
+)
+def test_what_a_choice_settled_teaches_what_was_chosen_and_nothing_else(truth, taught):
+    told = episode(
+        ("customer: what about my parcel thing", parsed("get_refund", 0.4)),
+        "bot: Did you mean one of these?",
+        ("customer: Where my order is", parsed("track_order", 1.0)),
+        "bot: It is on its way.",
+        "customer!: let me talk to a human",
+        of=handoff(Truth.INTENT, truth),
+    )
+    assert texts(carried(chosen(told, 3))) == taught
 
 
 def test_only_the_customer_teaches():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
+from handoff.app import phrases
 from handoff.core.model import Author, BotLine, Button
-from tests.fakes import ANA
+from tests.fakes import ANA, understood
 from tests.web.conftest import serving
 
 pytestmark = pytest.mark.browser
@@ -144,6 +146,82 @@ async def test_a_button_of_the_bot_is_pressed_once_and_shows_its_title(context, 
     await page.reload()
     await expect(bubbles(page, "customer")).to_have_text(["cancel", "Yes, cancel"])
     await expect(page.get_by_role("button", name="Yes, cancel")).to_be_disabled()
+
+
+def unsure(desk, text: str) -> None:
+    """Make the assistant unsure what a text means, and know the order it is about."""
+    parse = understood("track_order", 0.5, ("track_refund", 0.4))
+    order = {"entity": "order_number", "value": "10042"}
+    desk.assistant.parses[text] = replace(parse, entities=(order,))
+    desk.assistant.answers['/track_order{"order_number": "10042"}'] = [BotLine("It is on its way.")]
+    desk.take_turn.titles = lambda: {
+        "track_order": "Where my order is",
+        "track_refund": "Where my refund is",
+    }
+
+
+async def test_a_question_back_is_answered_by_keyboard(context, address, desk):
+    """Tab to the choice, Enter; every choice is spent and the next thing can be typed at once."""
+    unsure(desk, "what about 10042")
+    page = await visit(context, address)
+    await open_chat(page)
+    await write(page, "what about 10042")
+    choices = page.locator(".choices button")
+    await expect(choices).to_have_text(
+        ["Where my order is", "Where my refund is", phrases.SOMETHING_ELSE]
+    )
+    for _ in range(3):
+        await page.keyboard.press("Shift+Tab")
+    await expect(choices.first).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(bubbles(page, "bot")).to_have_text([phrases.DID_YOU_MEAN, "It is on its way."])
+    for number in range(3):
+        await expect(choices.nth(number)).to_be_disabled()
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    mine = ["what about 10042", "Where my order is"]
+    await expect(bubbles(page, "customer")).to_have_text(mine)
+    await page.reload()
+    await expect(bubbles(page, "customer")).to_have_text(mine)
+    other = await visit(context, address)
+    await open_chat(other)
+    await expect(bubbles(other, "customer")).to_have_text(mine)
+
+
+async def test_a_choice_that_was_lost_on_the_way_still_reads_as_its_title(context, address, desk):
+    unsure(desk, "what about 10042")
+    page = await visit(context, address)
+    await open_chat(page)
+    await write(page, "what about 10042")
+    await expect(bubbles(page, "bot")).to_have_count(1)
+    await page.route("**/messages", lambda route: route.abort())
+    await page.get_by_role("button", name="Where my order is").click()
+    await expect(page.locator(".row.failed .text")).to_have_text("Where my order is")
+    await page.reload()
+    await expect(page.locator(".row.customer .text").last).to_have_text("Where my order is")
+    await page.unroute("**/messages")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(bubbles(page, "bot")).to_have_text([phrases.DID_YOU_MEAN, "It is on its way."])
+    await expect(bubbles(page, "customer")).to_have_text(["what about 10042", "Where my order is"])
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_the_choices_fit_on_every_screen(browser, address, desk, width):
+    unsure(desk, "what about 10042")
+    desk.take_turn.titles = lambda: {"track_order": "W" * 40, "track_refund": "The rules for it"}
+    context = await browser.new_context(viewport={"width": width, "height": 700})
+    page = await visit(context, address)
+    await open_chat(page)
+    await write(page, "what about 10042")
+    choices = page.locator(".choices button")
+    await expect(choices).to_have_count(3)
+    panel = await page.get_by_role("dialog").bounding_box()
+    assert panel
+    for number in range(3):
+        box = await choices.nth(number).bounding_box()
+        assert box and panel["x"] <= box["x"]
+        assert box["x"] + box["width"] <= panel["x"] + panel["width"]
+        assert box["height"] >= 24, "large enough for a finger (WCAG 2.5.8)"
+    await context.close()
 
 
 async def test_a_lost_request_is_sent_again_and_stored_once(context, address, desk):

@@ -101,6 +101,17 @@ async def test_buttons_and_images_reach_the_page(client, app, desk):
     assert line["image"] == "/images/box.png"
 
 
+async def test_a_pressed_button_reads_as_its_title_and_is_no_choice_any_more(client, app, desk):
+    desk.assistant.answers["hi"] = [BotLine("Which?", (Button("Track", "/track_order"),))]
+    session = await start(client)
+    await send(client, app, session, "hi")
+    await send(client, app, session, "/track_order", client_id="b1")
+    line = (await client.get(f"/v1/chat/{session}/messages")).json()["messages"][2]
+    assert (line["author"], line["text"]) == ("customer", "Track")
+    assert (line["buttons"], line["client_id"]) == ([], "b1")
+    assert desk.assistant.heard[-1][1] == "/track_order"
+
+
 @asynccontextmanager
 async def stream(address: str, session: str, **kwargs: Any) -> AsyncIterator[Events]:
     """Open the event stream; yield an iterator of (id, event, data)."""

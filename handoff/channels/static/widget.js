@@ -127,7 +127,6 @@
   let downTimer = 0;
   let failures = 0;
   let generation = 0; // grows with every new session; what belongs to an older one is dropped
-  const labels = new Map(); // payload of a button → what the customer saw on it
 
   // ---------------------------------------------------------------- the elements
   const host = el("div", { id: "handoff-desk" });
@@ -250,7 +249,7 @@
     const bubble = el("div", { class: "bubble" });
     if (line.text) {
       const text = el("div", { class: "text" });
-      if (line.author === "customer") text.textContent = labels.get(line.text) ?? line.text;
+      if (line.author === "customer") text.textContent = line.text;
       else text.append(...linked(line.text));
       bubble.append(text);
     }
@@ -290,8 +289,13 @@
   function choices(buttons) {
     const group = el("div", { class: "choices", role: "group", "aria-label": "Choices" });
     for (const { title: label, payload } of buttons) {
-      labels.set(payload, label);
-      const button = el("button", { type: "button", onclick: () => send(payload, label) });
+      const button = el("button", {
+        type: "button",
+        onclick: (event) => {
+          send(payload, label);
+          if (!event.detail) input.focus(); // by keyboard: the button is disabled now
+        },
+      });
       button.textContent = label;
       group.append(button);
     }
@@ -341,7 +345,6 @@
     const trimmed = text.trim();
     if (!trimmed || length(trimmed) > LIMIT) return;
     const message = { id: newId(), text: trimmed, label, state: "sending", error: "" };
-    if (label) labels.set(trimmed, label);
     outbox.push(message);
     retireChoices();
     keepingPlace(() => showPending(message), true);
@@ -350,7 +353,7 @@
   }
 
   function showPending(message) {
-    const line = { author: "customer", text: message.text, buttons: [] };
+    const line = { author: "customer", text: message.label ?? message.text, buttons: [] };
     const node = row(line);
     node.classList.add(message.state);
     const status = el("div", { class: "meta" });
@@ -745,7 +748,9 @@ header { display: flex; align-items: center; gap: 12px; padding: 14px 12px 14px 
 .system .bubble { padding: 6px 14px; border: 0; border-radius: 14px; background: #ebe7dc;
   color: #4a554e; font-size: 13px; line-height: 1.45; text-align: center; text-wrap: balance; }
 .choices { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 8px; }
-.choices button { padding: 6px 12px; border-radius: 16px; font-size: 14px; }
+.choices button { padding: 6px 12px; border-radius: 16px; font-size: 14px; max-width: 100%;
+  overflow-wrap: anywhere; }
+@media (pointer: coarse) { .choices button { padding: 10px 14px; border-radius: 20px; } }
 .choices button:disabled { cursor: default; border-color: var(--line); color: var(--quiet);
   background: transparent; }
 .typing .bubble { display: flex; gap: 4px; padding: 13px 14px; }
@@ -791,7 +796,6 @@ textarea:focus-visible { outline: none; border-color: var(--accent);
       for (const kept of JSON.parse(ofThisTab.getItem(`${KEY}:outbox`) || "[]")) {
         const message = { ...kept, state: "sending", error: "" };
         outbox.push(message);
-        if (message.label) labels.set(message.text, message.label);
         showPending(message);
       }
     } catch {
