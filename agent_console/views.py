@@ -148,6 +148,8 @@ def why(finding: Finding) -> str:
 
 
 def _requested(f: Finding) -> str:
+    if not f.limit:
+        return "The customer was asked something and answered by asking for a person"
     value, limit = against(f.value, f.limit)
     return f"The customer asked for a person: {value} sure, {limit} is enough"
 
@@ -278,7 +280,7 @@ def _open_card(card: Card) -> View:
     _reasons(rich, card.handoff)
     before = [m for m in card.lines if m.created_at <= card.handoff.requested_at]
     said = [m for m in before if m.author is Author.CUSTOMER]
-    _ranking(rich, said)
+    _ranking(rich, [m for m in said if not _asks_by_button(m)])
     _mood(rich, said)
     _entities(rich, said)
     shown = [m for m in before if m.author is not Author.SYSTEM][-LAST_TURNS_SHOWN:]
@@ -321,6 +323,12 @@ def _ranking(rich: Rich, said: Sequence[Message]) -> None:
         rich.line(f"{percent(score.confidence):>5}  {human(score.intent)}")
 
 
+def _asks_by_button(line: Message) -> bool:
+    """Say whether a line only presses the button for a person, which says nothing about why."""
+    best = line.parse.ranking[0].intent if line.parse and line.parse.ranking else ""
+    return bool(line.buttons) and best in Desk().person_intents
+
+
 def _mood(rich: Rich, said: Sequence[Message]) -> None:
     values = [m.feelings.negative for m in said if m.feelings]
     if not values:
@@ -350,6 +358,13 @@ def _who(line: Message) -> str:
     return _WHO.get(line.author) or one_line(line.author_name, NAME_UNITS) or line.author.value
 
 
+def said_or_chosen(line: Message) -> str:
+    """Return a line's text with the choices it offers, or with the one the customer made."""
+    choices = [f"▸ {button.title}" for button in line.buttons]
+    own = [] if choices == [f"▸ {line.text}"] else [line.text.strip()]
+    return "\n".join([*own, *choices])
+
+
 def _last_lines(rich: Rich, lines: Sequence[Message], zone: tzinfo) -> None:
     """Append the newest lines that fit, in order, each quoted untouched or cut at its end."""
     title = "\nLast lines\n"
@@ -357,7 +372,7 @@ def _last_lines(rich: Rich, lines: Sequence[Message], zone: tzinfo) -> None:
     quoted: list[tuple[str, str]] = []
     for line in reversed(lines):
         head = f"{_who(line)}, {clock_time(line.created_at, zone)}"
-        text = cut(line.text.strip(), QUOTE_UNITS)
+        text = cut(said_or_chosen(line), QUOTE_UNITS)
         room -= utf16_len(head) + utf16_len(text) + 2
         if room < 0:
             break
@@ -445,7 +460,8 @@ def top_intents(lines: Sequence[Message], most: int = 3) -> list[str]:
 
     What only says that the bot knows no intent is no intent to choose.
     """
-    said = [line for line in lines if line.parse and line.author is Author.CUSTOMER]
+    told = (line for line in lines if line.parse and line.author is Author.CUSTOMER)
+    said = [line for line in told if not _asks_by_button(line)]
     ranked = (score.intent for line in reversed(said) for score in _first(line, most))
     return [i for i in dict.fromkeys(ranked) if i not in Desk().unknown_intents][:most]
 
@@ -472,9 +488,13 @@ def picker(intents: Sequence[str], page: int, choose: Do, turn: Do, id: str, ver
 
 
 def topic_name(conversation: Conversation, lines: Sequence[Message]) -> str:
-    """Return the name of a conversation's topic: the customer and what they last wrote."""
+    """Return the name of a conversation's topic: the customer and what they last wrote.
+
+    Words of their own come before what stands on a button they pressed.
+    """
     name = one_line(conversation.customer_name, NAME_UNITS) or "Customer"
-    said = [m.text for m in lines if m.author is Author.CUSTOMER]
+    written = [m for m in lines if m.author is Author.CUSTOMER]
+    said = [m.text for m in written if not m.buttons] or [m.text for m in written]
     subject = one_line(said[-1], TOPIC_NAME_UNITS) if said else ""
     return one_line(f"{name} · {subject}" if subject else name, TOPIC_NAME_UNITS)
 
@@ -483,11 +503,11 @@ def topic_name(conversation: Conversation, lines: Sequence[Message]) -> str:
 
 
 def relay(message: Message) -> list[View]:
-    """Return a customer's line as typed, quoted as a whole, in as many messages as it needs.
+    """Return a customer's line as typed or chosen, quoted, in as many messages as it needs.
 
     A piece of blanks alone is left out: Telegram takes no empty message.
     """
-    pieces = [piece for piece in split(message.text) if piece.strip()]
+    pieces = [piece for piece in split(said_or_chosen(message)) if piece.strip()]
     return [View(p, (Entity("blockquote", 0, utf16_len(p)),)) for p in pieces]
 
 

@@ -20,6 +20,7 @@ from agent_console.views import Card, View
 from handoff.core.errors import NotClaimed, NotYours
 from handoff.core.model import (
     Author,
+    Button,
     Candidate,
     CandidateKind,
     CandidateStatus,
@@ -83,6 +84,21 @@ def lines() -> list[Message]:
         line(4, Author.SYSTEM, "I am passing you on to a colleague."),
         line(5, Author.NOTE, "a regular"),
     ]  # fmt: skip
+
+
+WAY_OUT = Button("Something else, a person please", "/contact_human_agent")
+OFFERED = (Button("Where my order is", "/track_order"), Button("A refund", "/get_refund"), WAY_OUT)
+ASKED = (Finding(Reason.PERSON_REQUESTED, 1.0, 0.0, "contact_human_agent"),)
+
+
+def choices() -> list[Message]:
+    """Return what is said where the bot asks back and a person is wanted."""
+    person = parse(("contact_human_agent", 1.0))
+    return [
+        line(1, Author.CUSTOMER, "what about the money thing", parse=parse(*RANKING)),
+        line(2, Author.BOT, "Did you mean one of these?", buttons=OFFERED),
+        line(3, Author.CUSTOMER, WAY_OUT.title, parse=person, buttons=(WAY_OUT,)),
+    ]
 
 
 UNSURE = Finding(Reason.NOT_UNDERSTOOD, 0.3141, 0.45, "track_order")
@@ -193,8 +209,10 @@ VIEWS = {
     "card_last_page": lambda: card(resolved(), page=9),
     "card_returned": lambda: card(claimed(ended_at=at(4), outcome="returned")),
     "card_returned_unclaimed": lambda: card(handoff(ended_at=at(4), outcome="returned")),
+    "card_choices": lambda: card(handoff(findings=ASKED), lines=choices()),
     "reasons": reasons,
     "relay": lambda: views.relay(lines()[2])[0],
+    "relay_choice": lambda: views.relay(choices()[2])[0],
     "transcript": lambda: views.transcript(lines()),
     "not_yours": lambda: views.not_sent(NotYours(name="Bo"), talk(), claimed()),
     "not_claimed": lambda: views.not_sent(NotClaimed(), talk(), handoff()),
@@ -305,6 +323,20 @@ def test_a_relayed_line_is_as_typed(text: str) -> None:
     sent = [view.text for view in views.relay(line(1, Author.CUSTOMER, text))]
     assert "".join("".join(sent).split()) == "".join(text.split())
     assert all(len(part.encode("utf-16-le")) // 2 <= TEXT_UNITS for part in sent)
+
+
+def test_a_conversation_is_named_and_judged_by_the_customers_own_words() -> None:
+    assert views.topic_name(talk(), choices()).endswith("what about the money thing")
+    assert views.topic_name(talk(), choices()[2:]).endswith(WAY_OUT.title)
+    assert views.top_intents(choices())[0] == "track_order"
+    chosen = line(4, Author.CUSTOMER, "A refund", buttons=OFFERED[1:2])
+    chosen.parse = parse(("get_refund", 1.0))
+    assert views.top_intents([*choices(), chosen])[0] == "get_refund"
+
+
+def test_a_typed_number_is_shown_with_what_it_chose() -> None:
+    typed = line(3, Author.CUSTOMER, "2", buttons=OFFERED[1:2])
+    assert views.relay(typed)[0].text == "2\n▸ A refund"
 
 
 def test_statistics_and_digest_fit_whatever_they_hold() -> None:
