@@ -31,6 +31,7 @@ $(RASA_VENV)/.made: bot/requirements.txt bot/requirements-dev.txt bot/make_envir
 	@touch $@
 
 setup: $(VENV)/.made $(RASA_VENV)/.made
+	@$(BIN)/handoff encoder
 
 run: setup
 	@exec $(BIN)/handoff up

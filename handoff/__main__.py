@@ -70,6 +70,15 @@ def migrate() -> None:
 
 
 @app.command()
+def encoder() -> None:
+    """Export the encoder for ONNX Runtime where that was not done yet; say what was measured."""
+    given = load_settings()
+    from handoff.bootstrap.encoders import prepare_encoder
+
+    _run(prepare_encoder(given, _say))
+
+
+@app.command()
 def train(
     force: Annotated[bool, typer.Option(help="Train although nothing has changed.")] = False,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from handoff.adapters.db.store import DatabaseStore
 from handoff.adapters.encoder import SentenceEncoder
 from handoff.adapters.logs import configure_logging
 from handoff.adapters.rasa import RasaAssistant
+from handoff.bootstrap.encoders import open_encoder
 from handoff.core.errors import BadSetting
 from handoff.learning.training_files import intents_in
 from handoff.ports import Store
@@ -77,7 +79,7 @@ async def encoder_service(
     if encoder is None and await _gateway_runs(settings):
         yield settings.local_url
         return
-    encoder = encoder or SentenceEncoder(settings.encoder)
+    encoder = encoder or open_encoder(settings, os.cpu_count() or 1)
     await encoder.load()
     token = settings.internal_token.get_secret_value()
     # asyncio switches Nagle's algorithm off only where the protocol is named: 44 ms → 1 ms a call.

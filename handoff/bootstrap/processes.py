@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import httpx
 
+from handoff.bootstrap.encoders import prepare_encoder
 from handoff.bootstrap.jobs import current_model, prepare_feelings, prepare_model
 from handoff.bootstrap.parts import check_exposure
 from handoff.core.errors import BadSetting
@@ -69,6 +70,7 @@ async def run_everything(settings: Settings, say: Say) -> None:
     _check_rasa_environment(settings)
     check_ports(settings)
     settings.var.mkdir(parents=True, exist_ok=True)
+    await prepare_encoder(settings, say)
     await prepare_feelings(settings, say)
     await prepare_model(settings, say)
 

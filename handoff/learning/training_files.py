@@ -177,7 +177,7 @@ def read_known(training_data: Path) -> Known:
 
     Learned files are left out: their content stands in the database. Raises `BadData`.
     """
-    examples = list(_examples(training_data / "nlu"))
+    examples = shipped_examples(training_data)
     golden = [
         text for path in sorted((training_data / "golden").glob("*.csv")) for text in _texts(path)
     ]
@@ -186,6 +186,11 @@ def read_known(training_data: Path) -> Known:
         golden=frozenset(normalised(text) for text in golden),
         intents=frozenset(intent for intent, _ in examples),
     )
+
+
+def shipped_examples(training_data: Path) -> list[tuple[str, str]]:
+    """Return (intent, text) of every example the desk is shipped with. Raises `BadData`."""
+    return list(_examples(training_data / "nlu"))
 
 
 def intents_in(training_data: Path) -> list[str]:

@@ -1,7 +1,8 @@
 """`make bench`: what the desk costs and carries, on one machine, in one run.
 
-A whole desk is started with `handoff up` in folders of its own. Figures compare within the run: the
-overhead of the gateway is a ratio of two medians measured turn about.
+The encoder is measured by itself first. Then a whole desk is started with `handoff up` in folders
+of its own. Figures compare within the run: the overhead of the gateway is a ratio of two medians
+measured turn about.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from tests.bench.encoder import encoding
 from tests.e2e.desk import ANA, RITA, Customer, Desk, running_desk, until
 
 TURNS = 60
@@ -219,8 +221,9 @@ def learning(desk: Desk) -> dict[str, float]:
 
 def main() -> int:
     """Run all benchmarks and print a table and one JSON object."""
+    print("… encoding", file=sys.stderr, flush=True)
+    figures = encoding()
     with tempfile.TemporaryDirectory() as folder, running_desk(Path(folder)) as desk:
-        figures: dict[str, float] = {}
         for part in (overhead, relay, throughput, learning):
             print(f"… {part.__name__}", file=sys.stderr, flush=True)
             figures |= part(desk)

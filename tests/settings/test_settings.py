@@ -68,6 +68,7 @@ BAD = [
     ("HANDOFF_TIMEZONE", "Mars/Base", "“Mars/Base” is not a time zone"),
     ("HANDOFF_TIMEZONE", "../etc/passwd", "“../etc/passwd” is not a time zone"),
     ("HANDOFF_TIMEZONE", "", "“” is not a time zone"),
+    ("HANDOFF_ENCODER_BACKEND", "gpu", "input should be 'auto', 'onnx', 'onnx-int8' or 'torch'"),
     ("HANDOFF_REMINDER_MINUTES", "0", "greater than or equal to 1"),
     ("HANDOFF_CONFIDENCE", "45", "less than or equal to 1"),
     ("HANDOFF_CONFIDENCE", "-0.1", "greater than or equal to 0"),
@@ -93,6 +94,7 @@ def test_a_bad_value_is_one_sentence_that_names_the_setting(
 def test_every_setting_that_can_be_wrong_by_itself_is_tried_above() -> None:
     """A new setting with a type or a rule needs its bad values in `BAD`."""
     free = {"DATABASE_URL", "HANDOFF_HOST", "HANDOFF_INTERNAL_TOKEN", "HANDOFF_ENCODER"}
+    free |= {"HANDOFF_ENCODER_FOLDER"}
     free |= {"RASA_TOKEN", "RASA_VENV", "HANDOFF_VAR", "HANDOFF_TRAINING_DATA", "HANDOFF_BOT"}
     free |= {"HANDOFF_HUMAN_INTENTS", "HANDOFF_PERSON_INTENTS", "ORDER_STORE_TOKEN"}
     assert set(VARIABLES) - free == {name for name, _, _ in BAD}
@@ -126,6 +128,7 @@ def test_every_documented_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> N
     special = {
         "TELEGRAM_BOT_TOKEN": "17:abc",
         "HANDOFF_PEOPLE": "17:Ana:agent",
+        "HANDOFF_ENCODER_BACKEND": "torch",
         "HANDOFF_NIGHTLY_AT": "17:17",
         "HANDOFF_TIMEZONE": "Europe/Berlin",
         "RASA_URL": "http://17",
@@ -159,7 +162,7 @@ def test_the_code_reads_the_environment_in_the_settings_only() -> None:
         "handoff/supervisor.py": {"os.environ.items() if name not in part.hidden"},
         "handoff/learning/rasa_process.py": {"os.environ.items()"},
         "handoff/__main__.py": {'os.environ.setdefault("OMP_NUM_THREADS"'},
-        "handoff/adapters/encoder.py": {'os.environ.setdefault("HF_HUB_OFFLINE"'},
+        "handoff/adapters/encoder_backends.py": {'os.environ.setdefault("HF_HUB_OFFLINE"'},
     }
     for folder in ("handoff", "agent_console"):
         for path in (PROJECT / folder).rglob("*.py"):

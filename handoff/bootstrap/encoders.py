@@ -1,0 +1,62 @@
+"""Which encoder the settings mean, and its export for ONNX Runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+
+from handoff.adapters.encoder import Model, SentenceEncoder
+from handoff.adapters.onnx_export import LOSS_POINTS, Examples, Manifest
+from handoff.learning.gate import read_golden
+from handoff.learning.training_files import shipped_examples
+from handoff.settings import Settings
+from handoff.supervisor import Say
+
+
+def encoder_model(settings: Settings) -> Model:
+    """Return the model the settings mean."""
+    examples = partial(examples_in, settings.training_data)
+    return Model(settings.encoder, settings.encoder_backend, settings.encoder_folder, examples)
+
+
+def open_encoder(settings: Settings, workers: int = 1) -> SentenceEncoder:
+    """Return the encoder the settings mean, not loaded yet; `workers` are threads that encode."""
+    return SentenceEncoder(encoder_model(settings), workers)
+
+
+def examples_in(training_data: Path) -> Examples:
+    """Return the messages that the accuracy of an exported encoder is measured on."""
+    golden = training_data / "golden"
+    known = read_golden(golden) if golden.is_dir() else []
+    return Examples(
+        [(text, intent) for intent, text in shipped_examples(training_data)],
+        [(message.text, message.intent) for message in known if message.intent],
+    )
+
+
+async def prepare_encoder(settings: Settings, say: Say) -> None:
+    """Export the encoder for ONNX Runtime unless that was done before; say what is served."""
+    model = encoder_model(settings)
+    began = time.monotonic()
+    export = await asyncio.to_thread(model.export)
+    if export is None:
+        say("The encoder is served by torch.")
+        return
+    if (took := time.monotonic() - began) > 5:
+        say(f"  exported and measured in {took:.0f} s")
+    chosen = "int8" if model.int8(export) else "fp32"
+    say(f"The encoder is served by ONNX Runtime in {chosen}. {in_words(export.manifest)}")
+
+
+def in_words(manifest: Manifest) -> str:
+    """Return what was measured about an export, as the command prints it."""
+    if manifest.accuracy is None or manifest.int8_accuracy is None:
+        return f"There are too few messages to measure int8 on ({manifest.judged})."
+    return (
+        f"fp32 against torch: cosine {manifest.cosine:.6f} or more. "
+        f"int8 against fp32: cosine {manifest.int8_cosine:.3f}, accuracy on {manifest.judged} "
+        f"messages {manifest.int8_accuracy:.1f} % against {manifest.accuracy:.1f} % "
+        f"(a loss of {manifest.loss_points:.2f} points; {LOSS_POINTS:g} are allowed)."
+    )
