@@ -29,7 +29,7 @@ def question(
     titles: Mapping[str, str],
     desk: Desk,
 ) -> BotLine:
-    """Return the line that asks which of these intents was meant.
+    """Return the line that asks which of these intents was meant, or for other words.
 
     A button sends Rasa's form of an intent named by its sender, `/intent{"entity": "value"}`, with
     what was found in the message, so that an order number need not be typed twice. The last button
@@ -40,9 +40,15 @@ def question(
         Button(titles.get(name) or readable(name), _payload(name, given)) for name in options
     ]
     if desk.person_intents:
-        buttons.append(Button(phrases.SOMETHING_ELSE, f"/{min(desk.person_intents)}"))
-    text = phrases.DID_YOU_MEAN if len(options) > 1 else phrases.DID_YOU_MEAN_THIS
-    return BotLine(text, tuple(buttons))
+        title = phrases.SOMETHING_ELSE if options else phrases.A_PERSON
+        buttons.append(Button(title, f"/{min(desk.person_intents)}"))
+    return BotLine(_asking(len(options)), tuple(buttons))
+
+
+def _asking(options: int) -> str:
+    if not options:
+        return phrases.OTHER_WORDS
+    return phrases.DID_YOU_MEAN if options > 1 else phrases.DID_YOU_MEAN_THIS
 
 
 def _payload(intent: str, given: str) -> str:

@@ -43,6 +43,18 @@ class NotFound(DeskError):
     status = 404
 
 
+class Ambiguous(DeskError):
+    """More than one {what} begins with {beginning}: {ids}."""
+
+    status = 409
+
+
+class NotDecided(DeskError):
+    """Nothing was decided about message {id}: {why}."""
+
+    status = 409
+
+
 class IllegalTransition(DeskError):
     """{event} is not possible while the conversation is in state {state}."""
 

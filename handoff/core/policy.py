@@ -6,7 +6,8 @@ bot would say before the customer sees it. Four steps, the first that applies de
 1. Rules a person can read: an explicit request, danger, the law, sensitive intents, anger,
    repetition, an assistant that cannot be reached.
 2. The set of likely intents: one means answer, a few mean ask, many or none mean a person. A
-   customer whose feelings alone call for a person is not asked.
+   customer whose feelings alone call for a person is not asked. Where nothing was understood and
+   the risk is next to nothing (below its floor: "neat!"), the customer is asked for other words.
 3. One calibrated risk out of all signals, against a limit that follows from what mistakes cost.
 4. Otherwise the bot answers.
 """
@@ -124,7 +125,8 @@ class Signals:
 class Verdict:
     """The outcome: what to do, why (weightiest first), and every figure it rests on.
 
-    `options` are the intents to ask about, where the action is `CLARIFY`. `risk` and `limit` are
+    `options` are the intents to ask about, where the action is `CLARIFY`; none where the customer
+    is asked for other words. `risk` and `limit` are
     None where a rule decided before they were looked at.
     """
 
@@ -150,8 +152,10 @@ def decide(signals: Signals, policy: Policy) -> Verdict:
     action, unclear = Action.ANSWER, _unclear(signals, policy)
     options: tuple[str, ...] = ()
     if unclear:
-        options = () if upset else _options(signals, policy)
-        action = Action.CLARIFY if options else Action.HAND_OFF
+        may_ask = not upset and _may_ask(signals, policy)
+        options = _options(signals, policy) if may_ask else ()
+        harmless = may_ask and risk < policy.limits.risk_floor
+        action = Action.CLARIFY if options or harmless else Action.HAND_OFF
     elif risk >= limit:
         action = Action.HAND_OFF
     findings = [*unclear, *_added(parts, figures, policy.risk, {f.reason for f in unclear})]
@@ -278,17 +282,24 @@ def _unclear(signals: Signals, policy: Policy) -> list[Finding]:
     return []
 
 
+def _may_ask(signals: Signals, policy: Policy) -> bool:
+    """Say whether the bot may ask back: not twice in a row, not for ever, not about a request that
+    it can only pass on."""
+    desk, limits = policy.desk, policy.limits
+    about_people = _best(signals).intent in desk.person_intents | desk.human_intents
+    again = signals.just_asked or signals.asked_back >= limits.questions
+    return not (again or about_people)
+
+
 def _options(signals: Signals, policy: Policy) -> tuple[str, ...]:
     """Return the intents to ask about; none where a question would settle nothing.
 
     Courtesy is no request and a person is not a topic: neither is worth asking about.
     """
-    limits, desk = policy.limits, policy.desk
-    if signals.just_asked or signals.asked_back >= limits.questions:
-        return ()
+    desk = policy.desk
     never = desk.courtesy_intents | desk.person_intents | desk.human_intents
     names = tuple(s.intent for s in likely_intents(signals, policy) if s.intent not in never)
-    return names if 0 < len(names) <= limits.options else ()
+    return names if len(names) <= policy.limits.options else ()
 
 
 def risk_figures(signals: Signals, policy: Policy) -> dict[str, float]:

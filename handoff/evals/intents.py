@@ -17,7 +17,6 @@ from handoff.core.errors import BadData
 from handoff.core.learning import neutralise
 from handoff.core.model import IntentScore
 from handoff.core.text import plain_for_assistant
-from handoff.evals.labelled import Labelled, read_intents
 from handoff.evals.metrics import (
     BOOTSTRAP_SAMPLES,
     Judged,
@@ -30,6 +29,7 @@ from handoff.evals.metrics import (
     oos_recall,
     tune_threshold,
 )
+from handoff.fitting.labelled import Labelled, read_intents
 from handoff.ports import Assistant, Encoder
 
 ENCODED_AT_ONCE = 256
@@ -102,7 +102,7 @@ async def evaluate_intents(
         started = time.perf_counter()
         examples = examples_by_intent(sets["train"], names)
         learned = [neutralise(text) for texts in examples.values() for text in texts]
-        async with _warming(encoder, learned):
+        async with warming(encoder, learned):
             model = await trainer.train_nlu(examples, Path(folder) / "model.tar.gz", progress)
         train_seconds = time.perf_counter() - started
         texts = [plain_for_assistant(m.text) for m in (*sets["valid"], *sets["test"])]
@@ -157,13 +157,13 @@ async def _understand(
     progress: Progress,
 ) -> list[IntentScore]:
     """Have every text understood, encoded in batches while the server starts."""
-    async with _warming(encoder, texts) as warmed, server as assistant:
+    async with warming(encoder, texts) as warmed, server as assistant:
         await warmed
         return await best_intents(assistant, texts, progress)
 
 
 @asynccontextmanager
-async def _warming(encoder: Encoder | None, texts: Sequence[str]) -> AsyncIterator[Awaitable[None]]:
+async def warming(encoder: Encoder | None, texts: Sequence[str]) -> AsyncIterator[Awaitable[None]]:
     """Fill the encoder's cache in the background for as long as the block lasts, at most."""
     task = asyncio.create_task(_warm(encoder, texts))
     try:

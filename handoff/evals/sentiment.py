@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from handoff.core.limits import PolicyLimits
-from handoff.core.model import Feelings
-from handoff.evals.labelled import has_column, read_flags
 from handoff.evals.metrics import BOOTSTRAP_SAMPLES, auroc, average_precision, bootstrap, f1
-
-
-class ReadsMany(Protocol):
-    """Reads feelings from many messages; `handoff.adapters.feelings.FeelingsModel` does."""
-
-    async def read_many(self, texts: Sequence[str]) -> list[Feelings]:
-        """Return the probabilities for each message, in order."""
-        ...
+from handoff.fitting.labelled import has_column, read_flags
+from handoff.fitting.understood import ReadsMany
 
 
 async def evaluate_sentiment(

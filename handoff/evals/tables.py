@@ -17,7 +17,22 @@ MEANINGS = {
     "f1": "harmonic mean of precision and recall, at the threshold",
     "ece": "expected calibration error, in-scope messages",
     "train_seconds": "time to train, in seconds",
+    "cost": "cost a conversation",
+    "missed": "conversations that needed a person and got none, a conversation",
+    "needless": "handoffs nobody needed, a conversation",
+    "turns_late": "customer turns a needed handoff came too late, a conversation",
+    "cost_ratio_to_best_baseline": "cost against the best of never, always, fallback",
+    "limit": "risk at which a person is called, tuned on dev",
+    "rules": "conversations in which a rule decided",
     "parse_seconds": "time to start the server and understand all messages, in seconds",
+}
+
+
+BASELINES = {
+    "never": "nobody is ever called",
+    "always": "a person is called at once",
+    "fallback": "Rasa's FallbackClassifier at its defaults, same parses",
+    "tuned": "one confidence threshold, tuned on dev, same parses",
 }
 
 
@@ -40,6 +55,15 @@ def requests_table(figures: Mapping[str, Any]) -> Table:
     """Return the table of an evaluation of requests for a person (`evaluate_requests`)."""
     names = ("f1", "threshold", "average_precision", "auroc")
     return _table("Requests for a person", figures, names)
+
+
+def handoff_table(figures: Mapping[str, Any]) -> Table:
+    """Return the table of a replay (`evaluate_handoff`)."""
+    names = ("cost", "missed", "needless", "turns_late", "f1", "cost_ratio_to_best_baseline")
+    table = _table("When to hand over", figures, (*names, "limit", "rules", "train_seconds"))
+    for name, cost in figures["baselines"].items():
+        table.add_row(f"cost of {name}", f"{cost:.3f}", "", BASELINES[name])
+    return table
 
 
 def _table(title: str, figures: Mapping[str, Any], names: tuple[str, ...]) -> Table:

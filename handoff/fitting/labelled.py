@@ -1,11 +1,13 @@
-"""Labelled data from CSV files, and what is said when such a file is wrong."""
+"""Labelled data from files, and what is said when such a file is wrong."""
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from handoff.core.errors import BadData, DeskError
 from handoff.core.text import check_text
@@ -86,3 +88,81 @@ def _flag(path: Path, number: int, row: dict[str, str], name: str) -> int:
 def has_column(path: Path, name: str) -> bool:
     """Say whether the CSV file at `path` has this column."""
     return all(name in row for _, row in read_rows(path, ("text",))[:1])
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerTurn:
+    """One line of a customer in a labelled conversation: does it need a person?"""
+
+    text: str
+    intent: str
+    needs_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledConversation:
+    """A customer's lines in order."""
+
+    id: str
+    turns: tuple[CustomerTurn, ...]
+
+    @property
+    def needs_person(self) -> bool:
+        """Say whether any turn does."""
+        return any(turn.needs_person for turn in self.turns)
+
+
+def read_conversations(path: Path) -> list[LabelledConversation]:
+    """Read JSON Lines of `conversation, turn, text, intent, handoff`, one customer turn a line.
+
+    Raises:
+        BadData: there is no such file, it is not UTF-8, a line is not such an object, or the turns
+            of a conversation are not in order.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise BadData(path=path, why="there is no such file") from None
+    except OSError as error:
+        raise BadData(path=path, why=f"it cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise BadData(path=path, why=f"it is not UTF-8 at byte {error.start}") from None
+    found: dict[str, list[CustomerTurn]] = {}
+    last: dict[str, float] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        id, at, turn = _turn(path, number, line)
+        if at <= last.get(id, float("-inf")):
+            raise BadData(path=path, why=f"line {number}: turn {at:g} of {id} is out of order")
+        last[id] = at
+        found.setdefault(id, []).append(turn)
+    if not found:
+        raise BadData(path=path, why="it holds no rows")
+    return [LabelledConversation(id, tuple(turns)) for id, turns in found.items()]
+
+
+def _turn(path: Path, number: int, line: str) -> tuple[str, float, CustomerTurn]:
+    """Return conversation, number and content of the turn on a line."""
+    try:
+        row: Any = json.loads(line)
+    except ValueError:
+        raise BadData(path=path, why=f"line {number} is not JSON") from None
+    if not isinstance(row, dict):
+        raise BadData(path=path, why=f"line {number} is not an object")
+    # Data sets hold empty turns, a picture say: they count as turns although they say nothing.
+    if not isinstance(row.get("text"), str):
+        raise BadData(path=path, why=f"line {number} has no text")
+    for name in ("conversation", "intent"):
+        if not isinstance(row.get(name), str) or not row[name].strip():
+            raise BadData(path=path, why=f"line {number} has no {name}")
+    if isinstance(row.get("turn"), bool) or not isinstance(row.get("turn"), int | float):
+        raise BadData(path=path, why=f"line {number}: turn must be a number")
+    if row.get("handoff") not in (0, 1):
+        raise BadData(path=path, why=f"line {number}: handoff must be 0 or 1")
+    try:
+        text = check_text(row["text"]) if row["text"].strip() else ""
+    except DeskError as error:
+        raise BadData(path=path, why=f"line {number}: {error}") from None
+    turn = CustomerTurn(text, row["intent"].strip(), bool(row["handoff"]))
+    return row["conversation"], float(row["turn"]), turn

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handoff.core.errors import BadData
-from handoff.evals.labelled import Labelled, has_column, read_flags, read_intents
+from handoff.fitting.labelled import Labelled, has_column, read_flags, read_intents
 
 
 def csv(folder: Path, content: str | bytes) -> Path:
