@@ -14,7 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.desk import ANA, BO, LEA, RITA, SAM, Desk, running_desk, until
+from handoff.app.clarify import question
+from handoff.core.policy import Policy
+from tests.e2e.desk import ANA, BO, LEA, RITA, SAM, Customer, Desk, running_desk, until
 from tests.environment import require_rasa
 
 pytestmark = [pytest.mark.rasa, pytest.mark.timeout(1500)]
@@ -151,6 +153,73 @@ def test_one_customer_one_agent_one_night(desk: Desk) -> None:
     assert "new to the bot" in stats[-1]["text"].casefold(), stats[-1]["text"]
     picture = httpx.get(desk.sim_url + stats[-1]["photo"]).content
     assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+
+
+VAGUE = (
+    "any idea when 10042 gets here",
+    "10042, any news?",
+    "hm, and 10042?",
+    "it is about my parcel 10042, where are we with the money and all that",
+    "10042 arrival or refund",
+)
+"""About an order, and not clear: which of these a model asks back about may change with it."""
+
+
+def asked_back(desk: Desk) -> tuple[Customer, str, dict[str, str]]:
+    """Return a customer whom the bot has asked what was meant, their words, and the choices."""
+    for text in VAGUE:
+        customer = desk.customer()
+        customer.asks(text)
+        choices = {b["title"]: b["payload"] for b in customer.lines()[-1]["buttons"]}
+        if "Where my order is" in choices:
+            return customer, text, choices
+    raise AssertionError(f"the bot asked back about none of {VAGUE}")
+
+
+def test_a_question_back_is_settled_by_its_button(desk: Desk) -> None:
+    """Rasa takes the intent and the order number from the button, and says how the order stands."""
+    customer, text, choices = asked_back(desk)
+    assert choices["Where my order is"] == '/track_order{"order_number": "10042"}'
+    assert "10042" in customer.asks(choices["Where my order is"])
+    own = [line["text"] for line in customer.lines() if line["author"] == "customer"]
+    assert own == [text, "Where my order is"]
+    assert customer.owner()["state"] == "bot"
+
+    # The other way out: a person, who reads what was asked and offered.
+    customer, text, choices = asked_back(desk)
+    customer.write(choices["Something else, a person please"])
+    customer.reads("system", contains="colleague")
+    topic = desk.person(ANA).topic(text)
+    card = desk.person(ANA).sees(topic, "Waiting for a person")["text"]
+    for shown in (text, "▸ Where my order is", "▸ Something else, a person please"):
+        assert shown in card, card
+    assert "/track_order" not in card and "/contact" not in card
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "10042",
+        'a "quoted" one',
+        "{braces} }{ @0.5",
+        "back\\slash",
+        "two\nlines",
+        "Zoë ☕ 订单",
+        "/greet",
+    ],
+)
+def test_rasa_reads_what_stands_on_a_button(desk: Desk, value: str) -> None:
+    """Whatever a customer wrote, Rasa's own reader takes it from the payload as it was."""
+    entities = (
+        {"entity": "order_number", "value": value},
+        {"entity": "order_number", "value": "7"},
+    )
+    payload = question(("track_order",), entities, {}, Policy().desk).buttons[0].payload
+    answer = httpx.post(
+        f"http://127.0.0.1:{desk.rasa_port}/model/parse", json={"text": payload}, timeout=20
+    ).json()
+    assert (answer["intent"]["name"], answer["intent"]["confidence"]) == ("track_order", 1.0)
+    assert [e["value"] for e in answer["entities"]] == [value, "7"]
 
 
 def test_a_dead_assistant_hands_over(desk: Desk) -> None:
