@@ -119,18 +119,6 @@ class Settings(BaseSettings):
         alias="HANDOFF_ENCODER_FOLDER",
         description="Folder for encoders exported for ONNX Runtime; desks may share it.",
     )
-    encoder_backend: Literal["auto", "onnx", "onnx-int8", "torch"] = Field(
-        "auto",
-        alias="HANDOFF_ENCODER_BACKEND",
-        description="What computes it: `torch`, `onnx` (ONNX Runtime, the same vectors), "
-        "`onnx-int8` (8 bits, other vectors: models are trained anew), or `auto`: `onnx-int8` "
-        "where its measured loss of accuracy is at most 0.5 points, else `onnx`.",
-    )
-    encoder_folder: Path = Field(
-        PROJECT / "var" / "encoders",
-        alias="HANDOFF_ENCODER_FOLDER",
-        description="Folder for encoders exported for ONNX Runtime; desks may share it.",
-    )
     var: Path = Field(
         PROJECT / "var", alias="HANDOFF_VAR", description="Folder for database, models and logs."
     )
