@@ -12,11 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from handoff.app.understand import best_intents
 from handoff.core.errors import BadData
 from handoff.core.learning import neutralise
 from handoff.core.model import IntentScore
 from handoff.core.text import plain_for_assistant
+from handoff.evals.baselines import judge_by_vectors
 from handoff.evals.metrics import (
     BOOTSTRAP_SAMPLES,
     Judged,
@@ -84,7 +87,8 @@ async def evaluate_intents(
     Returns:
         `accuracy` (best intent, in-scope messages), `threshold`, `in_scope_accuracy` and
         `oos_recall` at it, `auroc` by out-of-scope label, `ece`, `train_seconds` (all of
-        `rasa train nlu`, encoding included), `intervals` (95 %, bootstrap over test messages)
+        `rasa train nlu`, encoding included), `baselines` (a plain logistic regression on the same
+        vectors; only where an encoder is given), `intervals` (95 %, bootstrap over test messages)
         and `counts`. None where a figure cannot be computed.
 
     Raises:
@@ -114,13 +118,38 @@ async def evaluate_intents(
     tuning = _judge(sets["valid"], answers[:split], label_of, oos_labels)
     judged = _judge(sets["test"], answers[split:], label_of, oos_labels)
     threshold = tune_threshold(tuning)
+    baselines = await _baselines(sets, encoder, oos_labels) if encoder else {}
     return {
         **intent_figures(judged, threshold, oos_labels),
         "train_seconds": train_seconds,
         "parse_seconds": parse_seconds,
+        "baselines": baselines,
         "intervals": await asyncio.to_thread(_intervals, judged, threshold, oos_labels, samples),
         "counts": _counts(sets, judged, names),
     }
+
+
+async def _baselines(
+    sets: Mapping[str, Sequence[Labelled]], encoder: Encoder, oos_labels: Sequence[str]
+) -> dict[str, Any]:
+    """Return the same figures for a plain logistic regression on the same vectors."""
+    known = [m for m in sets["train"] if m.intent not in set(oos_labels)]
+    vectors = {
+        name: np.asarray(await encoder.encode([plain_for_assistant(m.text) for m in messages]))
+        for name, messages in {**sets, "train": known}.items()
+    }
+
+    def judged(name: str) -> Judged:
+        return judge_by_vectors(
+            vectors["train"],
+            [message.intent for message in known],
+            vectors[name],
+            [message.intent for message in sets[name]],
+            oos_labels,
+        )
+
+    threshold = tune_threshold(await asyncio.to_thread(judged, "valid")) if sets["valid"] else None
+    return intent_figures(await asyncio.to_thread(judged, "test"), threshold, oos_labels)
 
 
 def rasa_names(labels: Iterable[str]) -> dict[str, str]:

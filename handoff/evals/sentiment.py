@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from handoff.core.limits import PolicyLimits
+from handoff.evals.baselines import asks_by_keyword, negative_by_lexicon
 from handoff.evals.metrics import BOOTSTRAP_SAMPLES, auroc, average_precision, bootstrap, f1
 from handoff.fitting.labelled import has_column, read_flags
 from handoff.fitting.understood import ReadsMany
@@ -20,7 +21,8 @@ async def evaluate_sentiment(
 
     Returns:
         `auroc` and `average_precision` of negative, `angry` with the same where the file has that
-        column, `intervals` and `counts`. None where only one class is there.
+        column, `baselines` (VADER's compound score), `intervals` and `counts`. None where only one
+        class is there.
 
     Raises:
         BadData: the file is not of that form.
@@ -32,9 +34,12 @@ async def evaluate_sentiment(
         "negative": np.array([one.negative for one in read]),
         "angry": np.array([one.angry for one in read]),
     }
-    figures = {
-        name: _ranking(np.array(flags[name]) == 1, scores[name], samples) for name in columns
-    }
+    figures, lexicon = {}, negative_by_lexicon(texts)
+    for name in columns:
+        wanted = np.array(flags[name]) == 1
+        baseline = {"auroc": auroc(wanted, lexicon)}
+        baseline["average_precision"] = average_precision(wanted, lexicon)
+        figures[name] = {**_ranking(wanted, scores[name], samples), "baselines": baseline}
     return {
         **figures.pop("negative"),
         **figures,
@@ -51,8 +56,8 @@ async def evaluate_requests(
     """Measure on a CSV `text,handoff` how well requests for a person are recognised.
 
     Returns:
-        `f1` at `threshold` (the limit the policy uses), `average_precision`, `auroc`, `intervals`
-        and `counts`.
+        `f1` at `threshold` (the limit the policy uses), `average_precision`, `auroc`, `baselines`
+        (`f1` of keywords), `intervals` and `counts`.
 
     Raises:
         BadData: the file is not of that form.
@@ -69,6 +74,7 @@ async def evaluate_requests(
         "f1": f1(wanted, asked >= threshold),
         "threshold": threshold,
         **figures,
+        "baselines": {"f1": f1(wanted, asks_by_keyword(texts))},
         "counts": {"messages": len(texts), "handoff": int(wanted.sum())},
     }
 

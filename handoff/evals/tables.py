@@ -39,12 +39,13 @@ BASELINES = {
 def intents_table(figures: Mapping[str, Any]) -> Table:
     """Return the table of an intent evaluation (`evaluate_intents`)."""
     names = ("accuracy", "threshold", "in_scope_accuracy", "oos_recall", "auroc", "ece")
-    return _table("Intents", figures, (*names, "train_seconds", "parse_seconds"))
+    title = "Intents (baseline: plain logistic regression on the same vectors)"
+    return _table(title, figures, (*names, "train_seconds", "parse_seconds"))
 
 
 def sentiment_table(figures: Mapping[str, Any]) -> Table:
     """Return the table of a sentiment evaluation (`evaluate_sentiment`)."""
-    table = _table("Sentiment: negative", figures, ("auroc", "average_precision"))
+    table = _table("Sentiment: negative (baseline: VADER)", figures, ("auroc", "average_precision"))
     if "angry" in figures:
         for name in ("auroc", "average_precision"):
             _row(table, f"angry {name}", MEANINGS[name], figures["angry"], name)
@@ -54,7 +55,7 @@ def sentiment_table(figures: Mapping[str, Any]) -> Table:
 def requests_table(figures: Mapping[str, Any]) -> Table:
     """Return the table of an evaluation of requests for a person (`evaluate_requests`)."""
     names = ("f1", "threshold", "average_precision", "auroc")
-    return _table("Requests for a person", figures, names)
+    return _table("Requests for a person (baseline: keywords)", figures, names)
 
 
 def handoff_table(figures: Mapping[str, Any]) -> Table:
@@ -62,20 +63,22 @@ def handoff_table(figures: Mapping[str, Any]) -> Table:
     names = ("cost", "missed", "needless", "turns_late", "f1", "cost_ratio_to_best_baseline")
     table = _table("When to hand over", figures, (*names, "limit", "rules", "train_seconds"))
     for name, cost in figures["baselines"].items():
-        table.add_row(f"cost of {name}", f"{cost:.3f}", "", BASELINES[name])
+        table.add_row(f"cost of {name}", "", f"{cost:.3f}", "", BASELINES[name])
     return table
 
 
 def _table(title: str, figures: Mapping[str, Any], names: tuple[str, ...]) -> Table:
     table = Table(title=title, caption=_caption(figures.get("counts", {})))
-    for column in ("figure", "value", "95 % interval", "meaning"):
-        table.add_column(column, justify="right" if column == "value" else "left")
+    for column in ("figure", "value", "baseline", "95 % interval", "meaning"):
+        number = column in ("value", "baseline")
+        table.add_column(column, justify="right" if number else "left", no_wrap=number)
     for name in names:
         value = figures.get(name)
         if isinstance(value, Mapping):
             intervals = figures.get("intervals", {}).get(name, {})
             for label in value:
-                group = {label: value[label], "intervals": intervals}
+                beside = (figures.get("baselines") or {}).get(name) or {}
+                group = {label: value[label], "intervals": intervals, "baselines": beside}
                 _row(table, f"{name} {label}", MEANINGS[name], group, label)
         else:
             _row(table, name, MEANINGS[name], figures, name)
@@ -85,7 +88,9 @@ def _table(title: str, figures: Mapping[str, Any], names: tuple[str, ...]) -> Ta
 def _row(table: Table, shown: str, meaning: str, figures: Mapping[str, Any], name: str) -> None:
     interval = figures.get("intervals", {}).get(name)
     spread = f"{interval[0]:.3f} … {interval[1]:.3f}" if interval else ""
-    table.add_row(shown, _number(name, figures.get(name)), spread, meaning)
+    beside = (figures.get("baselines") or {}).get(name)
+    baseline = "" if beside is None else _number(name, beside)
+    table.add_row(shown, _number(name, figures.get(name)), baseline, spread, meaning)
 
 
 def _number(name: str, value: float | None) -> str:
