@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from handoff.app import phrases
 from handoff.app.clarify import named_intent, pressed, question, readable
+from handoff.app.report import Report
 from handoff.core.limits import MESSAGE_CHARACTERS
 from handoff.core.model import (
     Action,
@@ -314,3 +315,16 @@ async def test_a_choice_pressed_while_a_person_has_the_conversation_is_relayed_i
     await desk.claim(id, ANA)
     await desk.ask("/this")
     assert (await desk.said(id, Author.CUSTOMER))[-1] == "This"
+
+
+async def test_a_question_back_is_no_handoff(desk):
+    """What the customer settles with one press counts as the bot's; the way out counts once."""
+    await desk.ask(VAGUE, key="kim")
+    await desk.ask(PRESSED, key="kim")
+    report = Report(desk.store, desk.clock)
+    assert ((await report(1)).handoffs, (await report(1)).resolved_by_bot) == (0, 1.0)
+    await desk.ask(VAGUE, key="lou")
+    await desk.ask(PERSON, key="lou")
+    figures = await report(1)
+    assert (figures.handoffs, figures.resolved_by_bot) == (1, 0.5)
+    assert figures.reasons == ((Reason.PERSON_REQUESTED.value, 1),)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from handoff.web.app import create_app
+from tests.fakes import understood
 
 TEXTS = ["where is my order", "hello", "where is my order"]
 
@@ -94,16 +95,18 @@ async def test_not_ready_names_the_parts_without_details(client, desk):
 
 
 async def test_metrics_count_what_happened(client, app, desk):
-    for text in ("hello", "human please"):
+    desk.assistant.parses["the thing"] = understood("faq", 0.5, ("delivery", 0.4))
+    for text in ("hello", "the thing", "human please"):
         body = {"sender": "kim", "message": text, "metadata": {"message_id": text}}
         for _ in range(2):
             assert (await client.post("/webhooks/rest/webhook", json=body)).status_code == 200
     await app.state.turns.drain()
     shown = (await client.get("/metrics")).text.splitlines()
-    assert 'handoff_messages_total{channel="rest"} 2.0' in shown
+    assert 'handoff_messages_total{channel="rest"} 3.0' in shown
     assert 'handoff_decisions_total{action="answer",reason=""} 1.0' in shown
+    assert 'handoff_decisions_total{action="clarify",reason="ambiguous"} 1.0' in shown
     assert 'handoff_decisions_total{action="hand_off",reason="person_requested"} 1.0' in shown
-    assert "handoff_turn_seconds_count 2.0" in shown
+    assert "handoff_turn_seconds_count 3.0" in shown
     assert 'handoff_conversations{state="waiting"} 1.0' in shown
     async with desk.store() as work:
         waiting = await work.outbox.waiting()

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from handoff.core.model import Author, BotLine, Button
-from tests.fakes import ANA
+from tests.fakes import ANA, understood
 
 URL = "/webhooks/rest/webhook"
 
@@ -113,3 +113,12 @@ async def test_a_dead_assistant_hands_over(client, desk):
 async def test_two_senders_never_see_each_other(client, desk):
     await ask(client, "my secret", sender="kim")
     assert "secret" not in json.dumps(await ask(client, "hello", sender="lou"))
+
+
+async def test_a_question_back_is_answered_by_its_payload_its_title_or_its_number(client, desk):
+    desk.assistant.parses["the thing"] = understood("faq", 0.5, ("delivery", 0.4))
+    for sender, answer in (("a", "/delivery"), ("b", "delivery"), ("c", "2")):
+        (asked,) = await ask(client, "the thing", sender)
+        assert [b["payload"] for b in asked["buttons"]][:2] == ["/faq", "/delivery"]
+        await ask(client, answer, sender)
+        assert desk.assistant.heard[-1][1] == "/delivery"
