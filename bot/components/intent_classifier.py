@@ -9,7 +9,15 @@ from typing import Any, Dict, List, Optional, Text, Type
 
 import numpy as np
 
-from bot.components import intent_model
+from bot.components import (
+    intent_calibration,
+    intent_model,
+    intent_scores,
+    intent_views,
+    neighbours,
+    softmax_regression,
+    word_bayes,
+)
 from bot.components.intent_model import IntentModel
 from rasa.engine.graph import ExecutionContext, GraphComponent
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
@@ -28,6 +36,16 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 logger = logging.getLogger(__name__)
+#: Where the method is written down.
+_METHOD = (
+    intent_calibration,
+    intent_model,
+    intent_scores,
+    intent_views,
+    neighbours,
+    softmax_regression,
+    word_bayes,
+)
 #: Output property beside the intent: 0 for a familiar message, 1 for one unlike anything trained.
 NOVELTY = "novelty"
 
@@ -44,7 +62,7 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
     @staticmethod
     def required_packages() -> List[Text]:
         """Packages besides Rasa's own."""
-        return ["sklearn", "joblib"]
+        return ["sklearn"]
 
     @staticmethod
     def get_default_config() -> Dict[Text, Any]:
@@ -77,7 +95,8 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
     @classmethod
     def fingerprint_addon(cls, config: Dict[Text, Any]) -> Optional[Text]:
         """Digest of the model's source, so that a changed method is not served from the cache."""
-        return hashlib.sha256(Path(intent_model.__file__).read_bytes()).hexdigest()
+        sources = b"".join(Path(str(module.__file__)).read_bytes() for module in _METHOD)
+        return hashlib.sha256(sources).hexdigest()
 
     @classmethod
     def create(
