@@ -36,9 +36,22 @@ def test_both_figures_at_one_threshold(
     assert metrics.oos_recall(judged, threshold) == pytest.approx(recall)
 
 
-def test_tuning_finds_the_greatest_sum(judged: Judged) -> None:
-    # 0.25 keeps all three right answers and notices two of three: 3/4 + 2/3; above 0.6 it is
-    # 2/4 + 1, which is more.
+@pytest.mark.parametrize(
+    ("affordable", "threshold"),
+    # Right are 0.9, 0.7 and 0.3, out of scope 0.6, 0.2 and 0.1. Two are noticed for nothing
+    # between 0.2 and 0.3; all of them between 0.6 and 0.7, which loses one answer of four.
+    [(0.0, 0.25), (0.24, 0.25), (0.25, 0.65), (1.0, 0.65)],
+)
+def test_tuning_notices_what_is_affordable(
+    judged: Judged, affordable: float, threshold: float
+) -> None:
+    assert metrics.tune_threshold(judged, affordable) == pytest.approx(threshold)
+
+
+def test_without_a_budget_given_one_in_a_hundred_may_be_lost() -> None:
+    labels = ["a"] * 200 + ["o"] * 4
+    confidences = [0.3, 0.5, 0.7] + [0.9] * 197 + [0.2, 0.4, 0.6, 0.8]
+    judged = Judged.of(labels, ["a"] * 204, confidences, ["o"])
     assert metrics.tune_threshold(judged) == pytest.approx(0.65)
 
 
@@ -61,24 +74,26 @@ rows = st.lists(
 )
 
 
-@given(rows)
-def test_no_threshold_beats_the_tuned_one(data: list[tuple[str, str, float]]) -> None:
+@given(rows, st.sampled_from([0.0, 0.1, 0.3, 1.0]))
+def test_no_affordable_threshold_notices_more(
+    data: list[tuple[str, str, float]], affordable: float
+) -> None:
     judged = Judged.of(*map(list, zip(*data, strict=True)), ["o"])  # type: ignore[arg-type]
-    tuned = metrics.tune_threshold(judged)
+    tuned = metrics.tune_threshold(judged, affordable)
     if tuned is None:
         assert len({label == "o" for label, _, _ in data}) == 1
         return
 
-    def worth(threshold: float) -> float:
-        kept, noticed = (
-            metrics.in_scope_accuracy(judged, threshold),
-            metrics.oos_recall(judged, threshold),
-        )
+    def measured(threshold: float) -> tuple[float, float]:
+        kept = metrics.in_scope_accuracy(judged, threshold)
+        noticed = metrics.oos_recall(judged, threshold)
         assert kept is not None
         assert noticed is not None
-        return kept + noticed
+        return noticed, kept
 
-    assert max(worth(t / 200) for t in range(201)) <= worth(tuned) + 1e-9
+    least = measured(0.0)[1] - affordable - 1e-9
+    assert measured(tuned)[1] >= least
+    assert max(m for t in range(201) if (m := measured(t / 200))[1] >= least) <= measured(tuned)
 
 
 def test_auroc_compares_one_kind_of_out_of_scope_with_all_in_scope(judged: Judged) -> None:
