@@ -24,9 +24,14 @@ app = typer.Typer(
 )
 evaluate = typer.Typer(no_args_is_help=True, help="Measure the shipped models on anyone's data.")
 app.add_typer(evaluate, name="eval")
+policy = typer.Typer(help="Which policy decides, and which one runs beside it in the shadow.")
+app.add_typer(policy, name="policy")
 
 out = Console(highlight=False, soft_wrap=True)
 
+Bootstrap = Annotated[
+    bool, typer.Option("--bootstrap", help="Add 95 % intervals from 1 000 resamples.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
@@ -109,6 +114,95 @@ def rollback() -> None:
 
 
 @app.command()
+def explain(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE_ID", help="Its beginning will do.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say why a message was answered or handed over, and decide it again from what is stored.
+
+    Exit code: 0 the same came out, 1 something else, 2 there is nothing to decide again from.
+    """
+    given = load_settings()
+    from handoff.bootstrap.policy_jobs import (
+        exit_code,
+        explain_message,
+        explained_as_json,
+        explained_in_words,
+    )
+
+    explained = _run(explain_message(given, message))
+    if as_json:
+        print(json.dumps(explained_as_json(explained)))
+    else:
+        _say(explained_in_words(explained))
+    raise typer.Exit(exit_code(explained))
+
+
+@policy.callback(invoke_without_command=True)
+def policies(context: typer.Context) -> None:
+    """Which policy decides, which one runs in the shadow, and which ones did before."""
+    if context.invoked_subcommand is None:
+        given = load_settings()
+        from handoff.bootstrap.policy_jobs import list_policies
+
+        _say(_run(list_policies(given)))
+
+
+@policy.command("disagreements")
+def policy_disagreements(
+    id: Annotated[str, typer.Argument(help="A policy; without it the one in the shadow.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+) -> None:
+    """Where the policy in the shadow would have decided differently, newest first."""
+    given = load_settings()
+    from handoff.bootstrap.policy_jobs import list_disagreements
+
+    _say(_run(list_disagreements(given, id, limit)))
+
+
+@policy.command("set")
+def policy_set(
+    floor: Annotated[float, typer.Option(help="The risk limit never falls below, 0 to 1.")],
+    ceiling: Annotated[float, typer.Option(help="The risk limit never rises above, 0 to 1.")],
+    risk: Annotated[float | None, typer.Option(help="The risk limit itself, 0 to 1.")] = None,
+    now: Annotated[bool, typer.Option("--now", help="Switch it on at once.")] = False,
+) -> None:
+    """Make a policy with other limits; it runs in the shadow until it is switched on."""
+    given = load_settings()
+    from handoff.app.switch_policy import Move
+    from handoff.bootstrap.policy_jobs import move_limits
+
+    _say(_run(move_limits(given, Move(floor, ceiling, risk), now)))
+
+
+@policy.command("switch-on")
+def policy_switch_on(id: Annotated[str, typer.Argument(help="A stored policy.")]) -> None:
+    """Let a policy decide, from the next message on; a retired one is the way back."""
+    given = load_settings()
+    from handoff.bootstrap.policy_jobs import switch_on_policy
+
+    _say(_run(switch_on_policy(given, id)))
+
+
+@policy.command("refit")
+def policy_refit() -> None:
+    """Fit risk and limit to judged episodes, as every night; a better policy goes to the shadow."""
+    given = load_settings()
+    from handoff.bootstrap.jobs import refit_now
+
+    _say(_run(refit_now(given)))
+
+
+@policy.command("drop")
+def policy_drop(id: Annotated[str, typer.Argument(help="The policy in the shadow.")]) -> None:
+    """Take a policy out of the shadow."""
+    given = load_settings()
+    from handoff.bootstrap.policy_jobs import drop_policy
+
+    _say(_run(drop_policy(given, id)))
+
+
+@app.command()
 def diagram() -> None:
     """Print the diagram of conversation ownership, as it stands in ARCHITECTURE.md."""
     from handoff.core.lifecycle import mermaid
@@ -128,6 +222,7 @@ def eval_intents(
     test: Annotated[Path, typer.Option(help="CSV with columns text,intent.")],
     valid: Annotated[Path | None, typer.Option(help="CSV the threshold is tuned on.")] = None,
     oos: Annotated[list[str] | None, typer.Option(help="A label that means out of scope.")] = None,
+    bootstrap: Bootstrap = False,
     as_json: AsJson = False,
 ) -> None:
     """Train and measure the shipped Rasa pipeline on a data set."""
@@ -136,13 +231,14 @@ def eval_intents(
     from handoff.evals.tables import intents_table
 
     say = (lambda text: None) if as_json else _say
-    found = _run(measure_intents(given, train, valid, test, oos or [], say))
+    found = _run(measure_intents(given, train, valid, test, oos or [], _samples(bootstrap), say))
     _print(found, as_json, intents_table)
 
 
 @evaluate.command("sentiment")
 def eval_sentiment(
     data: Annotated[Path, typer.Option(help="CSV with columns text,negative[,angry].")],
+    bootstrap: Bootstrap = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the sentiment model on labelled messages."""
@@ -150,12 +246,13 @@ def eval_sentiment(
     from handoff.bootstrap.jobs import measure_sentiment
     from handoff.evals.tables import sentiment_table
 
-    _print(_run(measure_sentiment(given, data)), as_json, sentiment_table)
+    _print(_run(measure_sentiment(given, data, _samples(bootstrap))), as_json, sentiment_table)
 
 
 @evaluate.command("requests")
 def eval_requests(
     data: Annotated[Path, typer.Option(help="CSV with columns text,handoff.")],
+    bootstrap: Bootstrap = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure how well requests for a person are recognised."""
@@ -163,7 +260,32 @@ def eval_requests(
     from handoff.bootstrap.jobs import measure_requests
     from handoff.evals.tables import requests_table
 
-    _print(_run(measure_requests(given, data)), as_json, requests_table)
+    _print(_run(measure_requests(given, data, _samples(bootstrap))), as_json, requests_table)
+
+
+@evaluate.command("handoff")
+def eval_handoff(
+    train: Annotated[Path, typer.Option(help="JSON Lines whose intents are learned.")],
+    dev: Annotated[Path, typer.Option(help="JSON Lines the policy is tuned on, by cost.")],
+    test: Annotated[Path, typer.Option(help="JSON Lines that are replayed turn by turn.")],
+    bootstrap: Bootstrap = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replay labelled conversations: when would the desk have called a person, at what cost?"""
+    given = load_settings()
+    from handoff.bootstrap.jobs import measure_handoff
+    from handoff.evals.tables import handoff_table
+
+    say = (lambda text: None) if as_json else _say
+    found = _run(measure_handoff(given, train, dev, test, _samples(bootstrap), say))
+    _print(found, as_json, handoff_table)
+
+
+def _samples(bootstrap: bool) -> int:
+    """Return how many resamples the intervals are drawn from."""
+    from handoff.evals.metrics import BOOTSTRAP_SAMPLES
+
+    return BOOTSTRAP_SAMPLES if bootstrap else 0
 
 
 def _print(found: dict[str, Any], as_json: bool, table: Any) -> None:

@@ -19,7 +19,7 @@ import sklearn
 from handoff.core.model import Feelings
 from handoff.fitting.features import FEATURES_VERSION, TextFeatures
 from handoff.fitting.labelled import read_conversations, read_flags
-from handoff.fitting.text_model import TextModel, fit_text_model, topics_of
+from handoff.fitting.text_model import Panel, TextModel, fit_text_model, topics_of
 from handoff.ports import Encoder
 
 MESSAGES = {
@@ -53,7 +53,8 @@ class FeelingsModel:
 
     def __init__(self, encoder: Encoder, models: FeelingsModels) -> None:
         self._encoder = encoder
-        self._models = models
+        self._features = models.features
+        self._panel = Panel(models.models)
 
     async def read(self, text: str) -> Feelings:
         """Return the probabilities for one message."""
@@ -64,8 +65,7 @@ class FeelingsModel:
         if not texts:
             return []
         vectors = np.asarray(await self._encoder.encode(texts))
-        rows = self._models.features.rows(texts, vectors)
-        found = {label: model.predict(rows) for label, model in self._models.models.items()}
+        found = self._panel.predict(self._features.rows(texts, vectors))
         precedent = found.get(PRECEDENT)
         return [
             Feelings(

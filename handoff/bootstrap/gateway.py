@@ -108,6 +108,7 @@ async def serve_gateway(settings: Settings) -> None:
         await encoder.load()
         feelings = await load_feelings(encoder, settings.training_data, settings.var / "models")
         gateway = build_gateway(settings, store, encoder, feelings, assistant)
+        await gateway.sweep.take_turn.adopt()
 
         async def once_up() -> None:
             # Rasa finds its encoder in this server, so nothing asks Rasa before it listens.

@@ -13,12 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from handoff.adapters.clock import WallClock
-from handoff.adapters.feelings import FeelingsModel, feelings_path, load_feelings
+from handoff.adapters.encoder import SentenceEncoder
+from handoff.adapters.feelings import (
+    CONVERSATIONS,
+    FeelingsModel,
+    feelings_path,
+    load_feelings,
+)
 from handoff.adapters.rasa import RasaAssistant
 from handoff.adapters.redaction import PresidioRedactor
 from handoff.bootstrap.encoders import encoder_model, open_encoder
 from handoff.bootstrap.parts import encoder_service, log_to_stderr, open_assistant, open_store
-from handoff.core.errors import AssistantUnavailable, NotFound
+from handoff.core.errors import AssistantUnavailable, DeskError, NotFound
 from handoff.core.learning import in_words
 from handoff.core.model import LearningRun, Release, RunStatus, new_id
 from handoff.evals.handoff import evaluate_handoff
@@ -28,11 +34,12 @@ from handoff.learning.gate import read_assistant
 from handoff.learning.mine import Mine
 from handoff.learning.nightly import Learn
 from handoff.learning.rasa_server import RasaServer
+from handoff.learning.refit import RefitPolicy
 from handoff.learning.rollback import Rollback, heal, register_initial
 from handoff.learning.trainer import Trainer
 from handoff.learning.training_files import read_known, shipped_answers
 from handoff.learning.workspace import fingerprint
-from handoff.ports import Assistant
+from handoff.ports import Assistant, Store
 from handoff.settings import Settings
 from handoff.supervisor import Say
 
@@ -177,7 +184,42 @@ async def learn_now(settings: Settings, say: Say) -> str:
             on_step=lambda step: say(f"→ {step}"),
         )
         run = await learn()
-    return _in_words(run)
+        return f"{_in_words(run)} {await refit_policy(settings, store, live)}"
+
+
+async def refit_now(settings: Settings) -> str:
+    """Refit the policy now; say what came of it."""
+    log_to_stderr(settings, logging.WARNING)
+    async with open_store(settings) as store, open_assistant(settings) as live:
+        return await refit_policy(settings, store, live)
+
+
+async def refit_policy(settings: Settings, store: Store, assistant: Assistant) -> str:
+    """Refit the policy to what agents said of resolved episodes; say what came of it."""
+
+    @asynccontextmanager
+    async def readers() -> AsyncIterator[tuple[SentenceEncoder, FeelingsModel]]:
+        encoder = open_encoder(settings)
+        await encoder.load()
+        try:
+            folder = settings.var / "models"
+            yield encoder, await load_feelings(encoder, settings.training_data, folder)
+        finally:
+            encoder.close()
+
+    refit = RefitPolicy(
+        store=store,
+        clock=WallClock(),
+        assistant=assistant,
+        readers=readers,
+        configured=settings.policy(),
+        conversations=settings.training_data / CONVERSATIONS,
+    )
+    try:
+        return (await refit()).sentence
+    except DeskError as refusal:
+        # What was learned stays, whatever becomes of the policy.
+        return str(refusal)
 
 
 def _in_words(run: LearningRun) -> str:

@@ -139,6 +139,12 @@ class PolicyConflict(DeskError):
     status = 409
 
 
+class TooFewEpisodes(DeskError):
+    """The policy stays as it is: {judged} episodes have been judged, {needed} are needed."""
+
+    status = 409
+
+
 class BadLimits(DeskError):
     """These limits cannot be set: {why}."""
 

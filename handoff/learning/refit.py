@@ -8,13 +8,15 @@ looks at where it disagrees and switches it on, or drops it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from handoff.app.policies import adopt, propose
 from handoff.app.understand import parse_all
 from handoff.core.costs import Outcome, judge_replays, within
+from handoff.core.errors import TooFewEpisodes
 from handoff.core.evidence import named, signals_from
 from handoff.core.model import Author, Handoff
 from handoff.core.policy import Policy, risk_figures, rules_of
@@ -31,6 +33,9 @@ WORTH_IT = 0.01
 """By how much a policy must be cheaper a conversation to be proposed, as a share of the cost."""
 
 MADE_BY = "nightly refit"
+
+Readers = Callable[[], AbstractAsyncContextManager[tuple[Encoder, ReadsMany]]]
+"""Opens the encoder and the feelings, which take a second to load: only when they are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +64,15 @@ class RefitPolicy:
     store: Store
     clock: Clock
     assistant: Assistant
-    encoder: Encoder
-    feelings: ReadsMany
+    readers: Readers
     configured: Policy
     conversations: Path
 
-    async def __call__(self) -> Refit | None:
-        """Refit, or return None while too few episodes have been judged.
+    async def __call__(self) -> Refit:
+        """Fit, compare, and propose what does better.
 
         Raises:
+            TooFewEpisodes: fewer than `JUDGED_EPISODES` have been judged.
             BadData: the file of conversations is not of its form.
             AssistantUnavailable: the assistant could not be asked what they mean.
         """
@@ -76,7 +81,7 @@ class RefitPolicy:
             judged = await judged_episodes(work, active)
             await work.commit()
         if len(judged) < JUDGED_EPISODES:
-            return None
+            raise TooFewEpisodes(judged=len(judged), needed=JUDGED_EPISODES)
         return await self._refit(active, judged)
 
     async def _refit(self, active: Policy, judged: Sequence[Episode]) -> Refit:
@@ -98,7 +103,8 @@ class RefitPolicy:
         texts = sorted({turn.text for c in conversations for turn in c.turns})
         plain = [plain_for_assistant(text) for text in texts]
         parses = dict(zip(texts, await parse_all(self.assistant, plain), strict=True))
-        known = await understand(conversations, parses, self.encoder, self.feelings)
+        async with self.readers() as (encoder, feelings):
+            known = await understand(conversations, parses, encoder, feelings)
         return episodes_of(known, fit_precedents(known).held_out, policy)
 
 
