@@ -44,6 +44,8 @@ class Do(StrEnum):
     REJECT = "reject"
     LEARN = "learn"
     SEND_AGAIN = "sendagain"
+    SWITCH_ON = "policyon"
+    DROP = "policydrop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from telegram.ext import Application, ApplicationHandlerStop, TypeHandler
 from agent_console import views
 from agent_console.access import Verdict, check
 from agent_console.deps import OUTBOX, ConsoleDeps, conversation_of, view_payload
+from agent_console.policy_views import LIMITS_WANTED, SHOWN, limits_moved, policies
 from agent_console.presses import Presses
 from agent_console.router import Command, read
 from handoff.app.claim import Claim
@@ -24,6 +25,7 @@ from handoff.app.lines import FIRST, LAST, NEXT, owe
 from handoff.app.ownership import load, require
 from handoff.app.resolve import Reopen, Resolve
 from handoff.app.say import Note, Say
+from handoff.app.switch_policy import Move, ReadPolicies, SwitchPolicy
 from handoff.core.errors import DeskError, NotClaimed, NotYours
 from handoff.core.model import CandidateStatus, OutboxKind, Person, Role, State
 
@@ -63,6 +65,7 @@ class Handlers:
         self.deps = deps
         parts = (deps.store, deps.clock, deps.bell)
         self.say, self.note = Say(*parts), Note(*parts)
+        self._switch = SwitchPolicy(*parts)
         self.presses = Presses(deps)
         self._commands: dict[str, Action] = {
             "claim": self._step(Claim(*parts), "You have this conversation."),
@@ -72,6 +75,8 @@ class Handlers:
             "reopen": self._step(Reopen(*parts), "You have this conversation again."),
             "note": self._note,
             "queue": self._queue,
+            "policy": self._policy,
+            "limits": self._limits,
             "stats": self._stats,
             "review": self._review,
             "learn": self._learn,
@@ -273,6 +278,23 @@ class Handlers:
                 rows.append(views.Waiting(name, handoff.requested_at, reason, thread))
         view = views.queue(rows, self.deps.clock.now(), self.deps.group_id)
         await self.answer(told, view)
+
+    async def _policy(self, told: Told, rest: str) -> None:
+        read = ReadPolicies(self.deps.store)
+        active, shadow = await read.in_use()
+        wrong = await read.disagreements(shadow.policy.id, SHOWN) if shadow else []
+        await self.answer(told, policies(active, shadow, wrong, self.deps.zone))
+
+    async def _limits(self, told: Told, rest: str) -> None:
+        require(told.person, Role.LEAD)
+        try:
+            floor, ceiling, *more = [float(word.replace(",", ".")) for word in rest.split()]
+            (risk,) = more or [None]
+        except ValueError:
+            await self.answer(told, views.plain(LIMITS_WANTED))
+            return
+        stored = await self._switch.move(Move(floor, ceiling, risk), told.person, at_once=True)
+        await self.answer(told, limits_moved(stored))
 
     async def _stats(self, told: Told, rest: str) -> None:
         require(told.person, Role.LEAD)

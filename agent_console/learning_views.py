@@ -14,7 +14,6 @@ from agent_console.views import (
     View,
     date_time,
     duration,
-    human,
     key,
     picker,
     plain,
@@ -28,6 +27,7 @@ from handoff.core.model import (
     LearningRun,
     RunStatus,
 )
+from handoff.core.reasons_in_words import human
 
 EXAMPLE_UNITS = 500
 """Longest example shown on a review card, in UTF-16 units."""

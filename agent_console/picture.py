@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from agent_console.views import REASON_WORDS, duration, human, percent
+from agent_console.views import duration
+from handoff.core.reasons_in_words import SHORT, human, percent
 from handoff.core.statistics import Statistics
 
 INK, FAINT, PAPER, TILE = "#1d2733", "#6b7785", "#ffffff", "#f2f5f8"
@@ -102,7 +103,7 @@ def _reasons(axes: Axes, figures: Statistics) -> None:
         _blank(axes)
         axes.text(-0.5, 0.85, "No handoffs", fontsize=14, color=FAINT)
         return
-    rows = [(REASON_WORDS.get(name, human(name)), count) for name, count in figures.reasons]
+    rows = [(SHORT.get(name, human(name)), count) for name, count in figures.reasons]
     if len(rows) > REASONS:
         rest = sum(count for _, count in rows[REASONS - 1 :])
         rows = [*rows[: REASONS - 1], ("other reasons", rest)]

@@ -21,6 +21,7 @@ from handoff.app.lines import FIRST, conversation_topic, owe
 from handoff.app.ownership import require
 from handoff.app.resolve import Reopen, Resolve, TellTruth
 from handoff.app.review import Review
+from handoff.app.switch_policy import SwitchPolicy
 from handoff.core.errors import AlreadyReviewed, DeskError, NotFound
 from handoff.core.model import (
     CandidateStatus,
@@ -28,9 +29,11 @@ from handoff.core.model import (
     OutboxKind,
     OutboxStatus,
     Person,
+    PolicyStatus,
     Role,
     Truth,
 )
+from handoff.core.reasons_in_words import human
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,7 @@ class Presses:
         self.deps = deps
         parts = (deps.store, deps.clock, deps.bell)
         self._tell, self._judge = TellTruth(*parts), Review(*parts)
+        self._switch = SwitchPolicy(*parts)
         self._actions: dict[Do, Action] = {
             Do.CLAIM: self._step(Claim(*parts), "You have this conversation."),
             Do.RELEASE: self._step(Release(*parts), "A colleague can take it now."),
@@ -83,6 +87,8 @@ class Presses:
             Do.PICK_LABEL: self._pick_label,
             Do.LEARN: self._learn,
             Do.SEND_AGAIN: self._send_again,
+            Do.SWITCH_ON: self._switch_on,
+            Do.DROP: self._drop,
         }
 
     async def on_press(self, update_id: int, query: CallbackQuery, person: Person) -> None:
@@ -158,7 +164,7 @@ class Presses:
             lines = await work.messages.of_episode(handoff.conversation_id, handoff.episode)
         offered = {*self.deps.known_intents(), *views.top_intents(lines)}
         intent = intent_of(press.button.choice, offered)
-        return await self._record(press, handoff, Truth.INTENT, intent, views.human(intent))
+        return await self._record(press, handoff, Truth.INTENT, intent, human(intent))
 
     def _truth(self, truth: Truth, done: str) -> Action:
         async def action(press: Press) -> str:
@@ -252,6 +258,18 @@ class Presses:
         payload = {"text": f"{press.person.name}: learn now. {said}"}
         await self._owe(OutboxKind.NOTICE, payload, f"notice:learn:{press.update_id}", REVIEW)
         return said
+
+    # --- policies ----------------------------------------------------------------------------
+
+    async def _switch_on(self, press: Press) -> str:
+        """Only while it is in the shadow: a button left standing must not bring back an old one."""
+        id = press.button.id
+        stored = await self._switch.switch_on(id, press.person, (PolicyStatus.SHADOW,))
+        return f"The policy {stored.id} decides from the next message on."
+
+    async def _drop(self, press: Press) -> str:
+        await self._switch.drop(press.button.id, press.person)
+        return "Dropped. What it would have done stays stored."
 
     async def _send_again(self, press: Press) -> str:
         async with self.deps.store() as work:

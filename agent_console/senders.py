@@ -297,11 +297,13 @@ class Senders:
         async with self.deps.store() as work:
             conversation = await work.conversations.get(handoff.conversation_id)
             lines = await work.messages.of_episode(handoff.conversation_id, handoff.episode)
+            risk, limit = await _risk_of(work, handoff)
         # Only the list to choose from needs them: they are read from files, which takes a while
         # and may fail, and neither may come between a customer and the agents.
         intents = () if page is None else await self._intents()
         zone = self.deps.zone
-        return handoff_card(Card(conversation, handoff, lines, intents, zone, page, changing))
+        card = Card(conversation, handoff, lines, intents, zone, page, changing, risk, limit)
+        return handoff_card(card)
 
     async def _intents(self) -> tuple[str, ...]:
         return tuple(await asyncio.to_thread(self.deps.known_intents))
@@ -414,6 +416,16 @@ class Senders:
         thread = await self._thread(item)
         view = run_digest(run, learned, self.deps.zone)
         await self.settle(item, await self.calls.send(self.deps.group_id, thread, view))
+
+
+async def _risk_of(work: Work, handoff: Handoff) -> tuple[float | None, float | None]:
+    """Return the risk and the limit a handoff was decided with, where they were looked at."""
+    try:
+        decision = await work.decisions.get(handoff.decision_id)
+    except NotFound:
+        return None, None
+    outcome = decision.evidence.get("outcome", {})
+    return outcome.get("risk"), outcome.get("limit")
 
 
 async def _keep_card_id(work: Work, handoff_id: str, message_id: int | None) -> None:

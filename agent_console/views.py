@@ -5,7 +5,7 @@ Customer text is only ever inserted as characters. Formatting is by entities, ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -26,17 +26,23 @@ from handoff.core.limits import LAST_TURNS_SHOWN, REASONS_SHOWN
 from handoff.core.model import (
     Author,
     Conversation,
-    Finding,
     Handoff,
     IntentScore,
     Message,
     Person,
-    Reason,
     Role,
     State,
     Truth,
 )
 from handoff.core.policy import Desk
+from handoff.core.reasons_in_words import (
+    NOTHING_STANDS_OUT,
+    SHORT,
+    human,
+    percent,
+    risk_against,
+    why,
+)
 from handoff.core.statistics import Statistics
 
 NAME_UNITS = 64
@@ -97,24 +103,6 @@ def view_of(rich: Rich, rows: Rows = ()) -> View:
 # --- words for figures -----------------------------------------------------------------------
 
 
-def percent(share: float, digits: int = 0) -> str:
-    """Return 0.314 as `31 %`."""
-    return f"{share * 100:.{digits}f} %"
-
-
-def against(value: float, limit: float) -> tuple[str, str]:
-    """Return two shares as percentages, with as many decimals (2 at most) as tell them apart."""
-    digits = 0
-    while digits < 2 and value != limit and percent(value, digits) == percent(limit, digits):
-        digits += 1
-    return percent(value, digits), percent(limit, digits)
-
-
-def human(intent: str) -> str:
-    """Return an intent's name as words."""
-    return intent.replace("_", " ")
-
-
 def clock_time(moment: datetime, zone: tzinfo) -> str:
     """Return the time of day, such as `14:03`."""
     return f"{moment.astimezone(zone):%H:%M}"
@@ -139,92 +127,7 @@ def _span(later: datetime, earlier: datetime) -> str:
     return duration((later - earlier) / timedelta(seconds=1))
 
 
-# --- why -------------------------------------------------------------------------------------
-
-
-def why(finding: Finding) -> str:
-    """Return one reason of a handoff in plain words with its figures."""
-    return _WHY[finding.reason](finding)
-
-
-def _requested(f: Finding) -> str:
-    if not f.limit:
-        return "The customer was asked something and answered by asking for a person"
-    value, limit = against(f.value, f.limit)
-    return f"The customer asked for a person: {value} sure, {limit} is enough"
-
-
-def _sensitive(f: Finding) -> str:
-    return f"“{human(f.detail)}” always goes to a person: {percent(f.value)} sure it is that"
-
-
-def _angry(f: Finding) -> str:
-    value, limit = against(f.value, f.limit)
-    return f"The customer sounds angry: {value}, the limit is {limit}"
-
-
-def _mood_falling(f: Finding) -> str:
-    value, limit = against(f.value, f.limit)
-    return f"The mood is bad and getting worse: {value} negative, the limit is {limit}"
-
-
-def _out_of_scope(f: Finding) -> str:
-    guess = f", its best guess was “{human(f.detail)}” with {percent(f.limit)}" if f.detail else ""
-    return f"Nobody has taught the bot this: {percent(f.value)} sure it is new to it{guess}"
-
-
-def _not_understood(f: Finding) -> str:
-    value, limit = against(f.value, f.limit)
-    if not f.detail:
-        return f"The bot was unsure: it recognised nothing and needs {percent(f.limit)}"
-    return f"The bot was unsure: {value} sure of “{human(f.detail)}”, it needs {limit}"
-
-
-def _ambiguous(f: Finding) -> str:
-    value, limit = against(f.value, f.limit)
-    first, _, second = f.detail.partition(" / ")
-    both = f"“{human(first)}” from “{human(second)}”"
-    return f"The bot could not tell {both}: {value} apart, it needs {limit}"
-
-
-def _customer_repeats(f: Finding) -> str:
-    return f"The customer said the same {f.value + 1:.0f} times"
-
-
-def _bot_repeats(f: Finding) -> str:
-    return f"The bot was about to repeat itself: it had said the same {f.value:.0f} times before"
-
-
-def _unavailable(f: Finding) -> str:
-    return f"The bot was unavailable: {one_line(f.detail, 200) or 'no answer'}"
-
-
-_WHY: dict[Reason, Callable[[Finding], str]] = {
-    Reason.PERSON_REQUESTED: _requested,
-    Reason.SENSITIVE_INTENT: _sensitive,
-    Reason.ANGRY: _angry,
-    Reason.MOOD_FALLING: _mood_falling,
-    Reason.OUT_OF_SCOPE: _out_of_scope,
-    Reason.NOT_UNDERSTOOD: _not_understood,
-    Reason.AMBIGUOUS: _ambiguous,
-    Reason.CUSTOMER_REPEATS: _customer_repeats,
-    Reason.BOT_REPEATS: _bot_repeats,
-    Reason.BOT_UNAVAILABLE: _unavailable,
-}
-
-REASON_WORDS: dict[str, str] = {
-    Reason.PERSON_REQUESTED.value: "asked for a person",
-    Reason.SENSITIVE_INTENT.value: "always a person's",
-    Reason.ANGRY.value: "angry",
-    Reason.MOOD_FALLING.value: "mood falling",
-    Reason.OUT_OF_SCOPE.value: "new to the bot",
-    Reason.NOT_UNDERSTOOD.value: "not understood",
-    Reason.AMBIGUOUS.value: "ambiguous",
-    Reason.CUSTOMER_REPEATS.value: "customer repeats",
-    Reason.BOT_REPEATS.value: "bot repeats",
-    Reason.BOT_UNAVAILABLE.value: "bot unavailable",
-}
-"""Reasons in two or three words, for statistics."""
+# --- mood ------------------------------------------------------------------------------------
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -249,7 +152,8 @@ def mood_word(negative: float) -> str:
 class Card:
     """All that a handoff card shows.
 
-    `lines` are those of the handoff's episode. `page` opens the list of intents, `changing` offers
+    `lines` are those of the handoff's episode. `risk` and its `limit` are those of the decision,
+    None where a rule decided without them. `page` opens the list of intents, `changing` offers
     the choices again although they were made.
     """
 
@@ -260,6 +164,8 @@ class Card:
     zone: tzinfo = UTC
     page: int | None = None
     changing: bool = False
+    risk: float | None = None
+    limit: float | None = None
 
 
 def stage(handoff: Handoff) -> int:
@@ -277,7 +183,7 @@ def handoff_card(card: Card) -> View:
 def _open_card(card: Card) -> View:
     rich = Rich()
     _heading(rich, card)
-    _reasons(rich, card.handoff)
+    _reasons(rich, card)
     before = [m for m in card.lines if m.created_at <= card.handoff.requested_at]
     said = [m for m in before if m.author is Author.CUSTOMER]
     _ranking(rich, [m for m in said if not _asks_by_button(m)])
@@ -308,10 +214,13 @@ def _ended_words(handoff: Handoff) -> str:
     return f"✅ Resolved{by}"
 
 
-def _reasons(rich: Rich, handoff: Handoff) -> None:
+def _reasons(rich: Rich, card: Card) -> None:
     rich.line().line("Why a person", "bold")
-    for finding in handoff.findings[:REASONS_SHOWN]:
-        rich.line(f"• {why(finding)}")
+    told = [why(finding) for finding in card.handoff.findings[:REASONS_SHOWN]]
+    for reason in told or [NOTHING_STANDS_OUT]:
+        rich.line(f"• {reason}")
+    if card.risk is not None and card.limit is not None:
+        rich.line(risk_against(card.risk, card.limit), "italic")
 
 
 def _ranking(rich: Rich, said: Sequence[Message]) -> None:
@@ -399,7 +308,7 @@ def _ended_card(card: Card) -> View:
     rich = Rich()
     _heading(rich, card)
     _times(rich, handoff)
-    _reasons(rich, handoff)
+    _reasons(rich, card)
     rich.line()
     if handoff.outcome == "resolved":
         rich.add("What was it about?  ", "bold").line(_truth_words(handoff))
@@ -596,7 +505,7 @@ def queue(rows: Sequence[Waiting], now: datetime, group_id: int) -> View:
         url = topic_link(group_id, row.thread_id)
         name = one_line(row.name, NAME_UNITS) or "Customer"
         rich.add(name, "text_link", url=url) if url else rich.add(name)
-        rich.line(f"  {_span(now, row.requested_at)}, {REASON_WORDS.get(row.reason, row.reason)}")
+        rich.line(f"  {_span(now, row.requested_at)}, {SHORT.get(row.reason, row.reason)}")
     if len(rows) > QUEUE_ROWS:
         rich.line(f"and {len(rows) - QUEUE_ROWS} more")
     return view_of(rich)
@@ -618,6 +527,8 @@ COMMANDS: tuple[tuple[str, str, Role | None], ...] = (
     ("reopen", "take it back after closing", Role.AGENT),
     ("note", "TEXT: keep a line for colleagues", Role.AGENT),
     ("queue", "who is waiting", None),
+    ("policy", "when a person is asked, and what another policy would do", None),
+    ("limits", "FLOOR CEILING [LIMIT]: move the limits of the risk", Role.LEAD),
     ("stats", "[DAYS]: the figures of the desk", Role.LEAD),
     ("review", "how much waits for review", Role.REVIEWER),
     ("learn", "start a learning run now", Role.REVIEWER),
@@ -662,7 +573,7 @@ def stats_caption(figures: Statistics, days: int) -> View:
     if figures.reasons:
         rich.line().line("Handoffs by reason", "bold")
     for reason, count in figures.reasons:
-        line = f"{count} × {REASON_WORDS.get(reason, human(reason))}"
+        line = f"{count} × {SHORT.get(reason, human(reason))}"
         if rich.units + utf16_len(line) + 1 > CAPTION_UNITS:
             break
         rich.line(line)

@@ -108,7 +108,7 @@ class TakeTurn:
     async def hand_over(self, conversation_id: str, message_id: str, why: str) -> None:
         """Give a message that cannot be decided to a person; harmless when it was decided."""
         signals = Signals(None, Feelings(), unavailable_why=why)
-        await self._adopt()
+        await self.adopt()
         async with self.store() as work:
             in_use = await self._in_use(work)
         turn = Turn(decide(signals, in_use.active), None, signals)
@@ -116,8 +116,8 @@ class TakeTurn:
         self.bell.ring(conversation_id)
         self.bell.ring("outbox")
 
-    async def _adopt(self) -> None:
-        """Bring the stored policy in line with the settings, once in the life of a process."""
+    async def adopt(self) -> None:
+        """Bring the stored policies in line with the settings, once in the life of a process."""
 
         async def attempt() -> None:
             async with self.store() as work:
@@ -140,7 +140,7 @@ class TakeTurn:
         return self._known[stored.id]
 
     async def _take(self, conversation_id: str, message_id: str) -> None:
-        await self._adopt()
+        await self.adopt()
         async with self.store() as work:
             in_use = await self._in_use(work)
             message = await work.messages.get(message_id)

@@ -15,16 +15,22 @@ from hypothesis import strategies as st
 from agent_console import learning_views, views
 from agent_console.callbacks import decode
 from agent_console.picture import stats_picture
+from agent_console.policy_views import limits_moved, policies
 from agent_console.richtext import CAPTION_UNITS, TEXT_UNITS, TOPIC_NAME_UNITS
 from agent_console.views import Card, View
+from handoff.app.switch_policy import Disagreement, Judged
 from handoff.core.errors import NotClaimed, NotYours
+from handoff.core.evidence import named, policy_body
+from handoff.core.limits import PolicyLimits
 from handoff.core.model import (
+    Action,
     Author,
     Button,
     Candidate,
     CandidateKind,
     CandidateStatus,
     Conversation,
+    Decision,
     Feelings,
     Finding,
     Handoff,
@@ -32,11 +38,17 @@ from handoff.core.model import (
     LearningRun,
     Message,
     Parse,
+    PolicyStatus,
     Reason,
     RunStatus,
+    ShadowVerdict,
     State,
+    StoredPolicy,
     Truth,
 )
+from handoff.core.policy import Policy
+from handoff.core.reasons_in_words import SHORT, why
+from handoff.core.risk import RiskModel
 from handoff.core.statistics import Statistics
 from tests.console.desk import INTENTS
 from tests.fakes import ANA, LEA, RITA
@@ -122,20 +134,45 @@ def card(of: Handoff, **fields) -> View:
     return views.handoff_card(Card(talk(), of, fields.pop("lines", lines()), INTENTS, **fields))
 
 
-EVERY_REASON = (
+EVERY_RULE = (
     Finding(Reason.PERSON_REQUESTED, 0.81, 0.6),
+    ASKED[0],
+    Finding(Reason.SAFETY, 1, 1, "caught fire"),
+    Finding(Reason.LEGAL, 2, 1, "lawyer"),
     Finding(Reason.SENSITIVE_INTENT, 0.72, 0.45, "complaint"),
     Finding(Reason.ANGRY, 0.88, 0.75),
-    Finding(Reason.MOOD_FALLING, 0.71, 0.6, "+0.25"),
+    Finding(Reason.CUSTOMER_REPEATS, 2, 2),
+    Finding(Reason.BOT_REPEATS, 2, 2),
+    Finding(Reason.BOT_UNAVAILABLE, 1, 1, "The assistant did not answer: timed out."),
     Finding(Reason.OUT_OF_SCOPE, 0.92, 0.07, "check_payment_methods"),
     Finding(Reason.OUT_OF_SCOPE, 1.0, 0.0, ""),
     UNSURE,
     Finding(Reason.NOT_UNDERSTOOD, 0.4496, 0.45, ""),
-    Finding(Reason.AMBIGUOUS, 0.03, 0.08, "get_refund / track_refund"),
-    Finding(Reason.CUSTOMER_REPEATS, 2, 2),
-    Finding(Reason.BOT_REPEATS, 2, 2),
-    Finding(Reason.BOT_UNAVAILABLE, 1, 1, "The assistant did not answer: timed out."),
+    Finding(Reason.NOT_UNDERSTOOD, 0.47, 0.45, "track_order"),
+    Finding(Reason.AMBIGUOUS, 0.31, 0.15, "get_refund / track_refund"),
+    Finding(Reason.AMBIGUOUS, 0.22, 0.15, "get_refund / track_refund / track_order"),
 )
+BEFORE_VERSION_3 = (
+    Finding(Reason.MOOD_FALLING, 0.71, 0.6, "+0.25"),
+    Finding(Reason.AMBIGUOUS, 0.03, 0.08, "get_refund / track_refund"),
+)
+EVERY_SIGNAL = tuple(
+    Finding(reason, value, usual, "signal", 0.5)
+    for reason, value, usual in (
+        (Reason.PRECEDENT, 0.34, 0.05),
+        (Reason.OUT_OF_SCOPE, 0.4, 0.05),
+        (Reason.NOT_UNDERSTOOD, 0.43, 0.1),
+        (Reason.AMBIGUOUS, 0.6, 0.0),
+        (Reason.ANGRY, 0.62, 0.03),
+        (Reason.NEGATIVE, 0.7, 0.1),
+        (Reason.MOOD_BAD, 0.7, 0.1),
+        (Reason.MOOD_FALLING, 0.004, 0.0),
+        (Reason.MAY_ASK_FOR_PERSON, 0.31, 0.02),
+        (Reason.CUSTOMER_REPEATS, 1.0, 0.04),
+        (Reason.ASKED_BACK, 2.0, 0.0),
+    )
+)
+DOWN = EVERY_RULE[8]
 
 
 def example(**fields) -> Candidate:
@@ -190,14 +227,55 @@ QUEUE = [
 
 
 def reasons() -> View:
-    return views.plain("\n".join(views.why(finding) for finding in EVERY_REASON))
+    findings = (*EVERY_RULE, *BEFORE_VERSION_3, *EVERY_SIGNAL)
+    return views.plain("\n".join(why(finding) for finding in findings))
 
+
+RISK = RiskModel(
+    -2.6,
+    {"mood": 0.8, "repeats": 1.5, "anger": 0.3, "precedent": 0.5, "asks": 0.3, "doubt": 0.2},
+    dict.fromkeys(("mood", "repeats", "anger", "precedent", "asks", "doubt"), 0.1),
+)
+ACTIVE = named(Policy(PolicyLimits(risk=0.25, risk_floor=0.05, risk_ceiling=0.6), risk=RISK))
+EAGER = named(
+    replace(
+        ACTIVE,
+        limits=replace(ACTIVE.limits, risk=0.15),
+        risk=replace(RISK, weights={**RISK.weights, "mood": 2.0}),
+    )
+)
+
+
+def policy(of: Policy, status: PolicyStatus, judged: int = 0, disagreed: int = 0) -> Judged:
+    body, by = policy_body(of), "Lea" if status is PolicyStatus.ACTIVE else "refit"
+    note = "From 214 resolved conversations: cost 0.31 instead of 0.36."
+    # An id of its own: the real one changes with every default of the program.
+    id = "a1" * 6 if status is PolicyStatus.ACTIVE else "b2" * 6
+    stored = StoredPolicy(id, body, status, at(-90), at(-60), by, changed_by=by, note=note)
+    return Judged(stored, judged, disagreed)
+
+
+def disagreement(text: str, did: Action, would: Action, *findings: Finding) -> Disagreement:
+    ids = ("e" * 32, "d" * 32, "3", "k" * 32)
+    made = Decision(ids[1], "3", "k" * 32, did, (), {}, "3", "model", NOON)
+    verdict = ShadowVerdict(*ids, EAGER.id, would, findings, False, NOON)
+    return Disagreement(line(3, Author.CUSTOMER, text), made, verdict)
+
+
+DISAGREEMENTS = (
+    disagreement("where\nis <3 it?? " * 20, Action.ANSWER, Action.HAND_OFF, EVERY_SIGNAL[6]),
+    disagreement("and my refund", Action.CLARIFY, Action.ANSWER),
+    disagreement("this is it", Action.HAND_OFF, Action.CLARIFY, EVERY_RULE[14]),
+)
+ON, BESIDE = PolicyStatus.ACTIVE, PolicyStatus.SHADOW
 
 VIEWS = {
     "card_waiting": lambda: card(handoff()),
+    "card_risk": lambda: card(handoff(findings=EVERY_SIGNAL[:3]), risk=0.314, limit=0.25),
+    "card_no_reason": lambda: card(handoff(findings=()), risk=0.2502, limit=0.25),
     "card_claimed": lambda: card(claimed()),
     "card_nothing_known": lambda: card(
-        handoff(findings=(EVERY_REASON[-1],)), lines=[line(1, Author.CUSTOMER, "hi")]
+        handoff(findings=(DOWN,)), lines=[line(1, Author.CUSTOMER, "hi")]
     ),
     "card_resolved": lambda: card(resolved()),
     "card_truth_told": lambda: card(resolved(truth=Truth.INTENT, truth_intent="get_refund")),
@@ -231,6 +309,13 @@ VIEWS = {
     "help_lead": lambda: views.help_text(LEA),
     "whoami": lambda: views.whoami(ANA),
     "review_count": lambda: views.review_count(3, 1),
+    "policy_none": lambda: policies(None, None),
+    "policy_alone": lambda: policies(policy(ACTIVE, ON), None),
+    "policy_shadow_new": lambda: policies(policy(ACTIVE, ON), policy(EAGER, BESIDE)),
+    "policy_shadow": lambda: policies(
+        policy(ACTIVE, ON), policy(EAGER, BESIDE, 130, 12), DISAGREEMENTS
+    ),
+    "limits_moved": lambda: limits_moved(policy(ACTIVE, ON).policy),
     "stats": lambda: views.stats_caption(FIGURES, 7),
     "stats_nothing": lambda: views.stats_caption(NOTHING, 1),
     "review_example": lambda: review(example()),
@@ -275,6 +360,16 @@ def test_golden(name: str) -> None:
 
 def test_there_is_no_golden_file_without_a_view() -> None:
     assert {path.stem for path in GOLDEN.glob("*.txt")} == set(VIEWS)
+
+
+def test_every_reason_has_its_words_in_the_golden_file() -> None:
+    assert {f.reason for f in (*EVERY_RULE, *EVERY_SIGNAL)} == set(Reason)
+    assert set(SHORT) == {reason.value for reason in Reason}
+
+
+@given(st.builds(Finding))
+def test_any_finding_can_be_told(finding: Finding) -> None:
+    assert why(finding)
 
 
 def every_view() -> Iterator[View]:

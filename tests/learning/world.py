@@ -18,7 +18,6 @@ from ruamel.yaml import YAML
 
 from handoff.adapters.memory import MemoryStore
 from handoff.core.errors import AssistantUnavailable
-from handoff.core.limits import PolicyLimits
 from handoff.core.mining import normalised
 from handoff.core.model import (
     Action,
@@ -38,7 +37,7 @@ from handoff.core.model import (
     Parse,
     Truth,
 )
-from handoff.core.policy import Desk
+from handoff.core.policy import Policy
 from handoff.learning.gate import read_assistant
 from handoff.learning.mine import Mine
 from handoff.learning.nightly import Learn
@@ -172,19 +171,18 @@ class World:
     def learn(self, store: Store | None = None) -> Learn:
         """Return a learning job as a fresh process would have it."""
         store = store or self.store
-        plain, limits = Plain(), PolicyLimits()
+        plain, policy = Plain(), Policy()
         return Learn(
             store=store,
             clock=self.clock,
             mine=Mine(store, self.clock, plain, plain, partial(read_known, self.data)),
             train=self.train,
             serve=self.serve,
-            read=partial(read_assistant, golden=self.data / "golden", limits=limits),
+            read=partial(read_assistant, golden=self.data / "golden", limits=policy.limits),
             assistant=self.live,
             releases=self.releases,
             learned=self.learned,
-            limits=limits,
-            desk=Desk(),
+            policy=policy,
             on_step=self.step,
         )
 

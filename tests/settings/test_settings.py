@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from handoff.core.costs import Costs
 from handoff.core.errors import BadSetting
+from handoff.core.evidence import named
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import Person, Role
+from handoff.core.policy import Policy
 from handoff.settings import (
     SIMULATED_TOKEN,
     Settings,
@@ -75,6 +78,13 @@ BAD = [
     ("HANDOFF_CONFIDENCE", "nan", "less than or equal to 1"),
     ("HANDOFF_ANGRY", "very", "valid number"),
     ("HANDOFF_ANGRY", "1.01", "less than or equal to 1"),
+    ("MISSED_HANDOFF_COST", "0", "greater than 0"),
+    ("MISSED_HANDOFF_COST", "much", "valid number"),
+    ("NEEDLESS_HANDOFF_COST", "-1", "greater than 0"),
+    ("NEEDLESS_HANDOFF_COST", "inf", "less than or equal to 1000"),
+    ("LATE_TURN_COST", "-0.5", "greater than or equal to 0"),
+    ("LATE_TURN_COST", "nan", "less than or equal to 1000"),
+    ("HANDOFF_PLACES_PER_AGENT", "0", "greater than or equal to 1"),
 ]
 
 
@@ -252,13 +262,31 @@ def test_where_this_machine_finds_the_gateway(monkeypatch: pytest.MonkeyPatch, h
 
 
 def test_limits_and_intents(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_settings().policy_limits() == PolicyLimits()
+    assert load_settings().policy() == named(Policy())
     monkeypatch.setenv("HANDOFF_CONFIDENCE", "0.6")
     monkeypatch.setenv("HANDOFF_ANGRY", "0.9")
     monkeypatch.setenv("HANDOFF_HUMAN_INTENTS", " complaint, ,delete_account ")
     settings = load_settings()
-    assert settings.policy_limits() == PolicyLimits(confidence=0.6, angry=0.9)
-    assert settings.intents_for_people == (
-        frozenset({"contact_human_agent"}),
-        frozenset({"complaint", "delete_account"}),
-    )
+    policy = settings.policy()
+    assert policy.limits == PolicyLimits(confidence=0.6, angry=0.9)
+    assert policy.desk.person_intents == {"contact_human_agent"}
+    assert policy.desk.human_intents == {"complaint", "delete_account"}
+    assert policy.id == named(policy).id != named(Policy()).id
+
+
+def test_costs_of_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISSED_HANDOFF_COST", "8")
+    monkeypatch.setenv("NEEDLESS_HANDOFF_COST", "2")
+    monkeypatch.setenv("LATE_TURN_COST", "0")
+    assert load_settings().policy().costs == Costs(missed=8.0, needless=2.0, late=0.0)
+
+
+def test_places_are_those_of_everybody_who_may_take_a_conversation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HANDOFF_PEOPLE", "1:A:agent; 2:B:reviewer; 3:C:lead; 4:D:agent")
+    assert load_settings().places == 12
+    monkeypatch.setenv("HANDOFF_PLACES_PER_AGENT", "2")
+    assert load_settings().places == 6
+    monkeypatch.setenv("HANDOFF_PEOPLE", "2:B:reviewer")
+    assert load_settings().places == 2
