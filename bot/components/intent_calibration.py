@@ -26,7 +26,7 @@ from bot.components.intent_views import Examples, Scorers, Views
 #: and without help loses its own messages to them.
 NEW_INTENT_EXAMPLES = 5
 #: Candidate head starts of a new intent, and the recall the others may lose to it, 0…1.
-HEAD_STARTS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+HEAD_STARTS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)
 LOSS_TO_NEW_INTENT = 0.01
 #: Five folds up to this many examples; three above, where each still has plenty.
 SMALL_SET = 3000

@@ -3,7 +3,8 @@
 Three views of a message are added up, each as a score per intent:
 
 * a multinomial logistic regression on the sentence vector (the strongest with many examples),
-* naive Bayes on its words and word pairs (exact terms such as "top-up" that the vector blurs),
+* naive Bayes on its words, word pairs and pieces of words (exact terms such as "top-up" that the
+  vector blurs),
 * cosine similarity to the nearest examples of the intent (the strongest with one or two).
 
 How much each view counts, how far the sum is to be trusted (a Platt calibration), and when a
@@ -63,7 +64,7 @@ class IntentModel:
     @property
     def intents(self) -> List[str]:
         """The intents known, in alphabetical order."""
-        return [str(name) for name in self._scorers.classes]
+        return self._scorers.classes.tolist()
 
     @classmethod
     def train(

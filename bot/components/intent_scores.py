@@ -34,8 +34,10 @@ def stacked(views: Views) -> np.ndarray:
 
 def blended(views: Views, calibration: Calibration) -> np.ndarray:
     """The weighted sum of the views, one column an intent, not yet a probability."""
-    head_start = [calibration.head_start.get(str(name), 0.0) for name in views.classes]
-    return np.tensordot(calibration.view_weights, stacked(views), axes=1) + head_start
+    total = np.tensordot(calibration.view_weights, stacked(views), axes=1)
+    for name, start in calibration.head_start.items():
+        total[:, views.classes == name] += start
+    return total
 
 
 def probabilities_of(views: Views, calibration: Calibration) -> np.ndarray:

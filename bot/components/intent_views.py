@@ -86,6 +86,7 @@ class Scorers:
 
     def views(self, vectors: np.ndarray, terms: Sequence[List[str]]) -> Views:
         """Scores of messages under every view."""
+        real = self.real
         few, many = self.neighbours.closeness(vectors)
         logits, words = np.zeros(few.shape), np.zeros(few.shape)
         if self._planes is not None and self._words is not None:
@@ -98,8 +99,8 @@ class Scorers:
             words,
             few,
             self.neighbours.familiarity(many),
-            logits[:, self.real].max(axis=1),
-            self.real,
+            logits[:, real].max(axis=1),
+            real,
         )
 
     def state(self) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:

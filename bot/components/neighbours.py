@@ -41,10 +41,10 @@ class Neighbours:
             part = slice(start, start + CHUNK)
             cosines = vectors[part].astype(np.float32) @ self._transposed
             padded = np.hstack([cosines, np.full((len(cosines), 1), _NO_EXAMPLE, np.float32)])
-            for intents, examples in self._groups:
+            for intents, examples, of_few, of_many in self._groups:
                 best = _largest(padded[:, examples])
-                few[part, intents] = _mean(best, np.minimum(self.sizes[intents], FEW))
-                many[part, intents] = _mean(best, np.minimum(self.sizes[intents], MANY))
+                few[part, intents] = (best * of_few).sum(axis=-1)
+                many[part, intents] = (best * of_many).sum(axis=-1)
         return few, many
 
     def familiarity(self, many: np.ndarray) -> np.ndarray:
@@ -56,8 +56,11 @@ class Neighbours:
         typical, spread = self._typical[self.labels], self._spread[self.labels]
         return (self.own_closeness - typical) / spread
 
-    def _groups_of_like_size(self) -> List[Tuple[np.ndarray, np.ndarray]]:
-        """Intents and their examples as rectangles, padded with one past the last example."""
+    def _groups_of_like_size(self) -> List[Tuple[np.ndarray, ...]]:
+        """Intents, their examples as a rectangle, and what the nearest of them count in the means.
+
+        The rectangle is padded with one past the last example, which counts for nothing.
+        """
         width = 2 ** np.ceil(np.log2(np.maximum(self.sizes, MANY))).astype(int)
         groups = []
         for wide in np.unique(width):
@@ -65,7 +68,9 @@ class Neighbours:
             within = np.arange(wide)
             examples = self._starts[intents][:, None] + within
             missing = within >= self.sizes[intents][:, None]
-            groups.append((intents, np.where(missing, len(self.labels), examples)))
+            examples[missing] = len(self.labels)
+            shares = [_shares(np.minimum(self.sizes[intents], most)) for most in (FEW, MANY)]
+            groups.append((intents, examples, *shares))
         return groups
 
     def _leave_one_out(self) -> np.ndarray:
@@ -76,8 +81,7 @@ class Neighbours:
             for first in range(0, size if size > 1 else 0, CHUNK):
                 block = own[first : first + CHUNK] @ own.T
                 block[np.arange(len(block)), np.arange(first, first + len(block))] = _NO_EXAMPLE
-                others = np.array([min(size - 1, MANY)])
-                mean = _mean(_largest(block[:, None, :]), others)[:, 0]
+                mean = _largest(block)[:, : min(size - 1, MANY)].mean(axis=1)
                 found[start + first : start + first + len(block)] = mean
         return found
 
@@ -101,7 +105,6 @@ def _largest(cosines: np.ndarray) -> np.ndarray:
     return np.sort(best, axis=-1)[..., ::-1]
 
 
-def _mean(largest: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Mean of the first `count` of the last axis; `count` differs by the axis before."""
-    kept = np.arange(largest.shape[-1]) < count[:, None]
-    return np.where(kept, largest, 0.0).sum(axis=-1) / count
+def _shares(count: np.ndarray) -> np.ndarray:
+    """What each of `MANY` counts in the mean of the first `count` of them."""
+    return ((np.arange(MANY) < count[:, None]) / count[:, None]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Naive Bayes on the words and word pairs of a message, quick for one message at a time."""
+"""Naive Bayes on the words, word pairs and pieces of words of a message, quick for one message."""
 
 from __future__ import annotations
 
@@ -11,13 +11,22 @@ from scipy import sparse
 
 #: Additive smoothing, in tf-idf units.
 SMOOTHING = 0.1
+#: Letters of a piece of a word.
+PIECE = 4
 _WORD = re.compile(r"\w+")
 
 
 def terms(text: str) -> List[str]:
-    """The words of a text in lower case, and its pairs of neighbouring words."""
+    """The words of a text in lower case, its pairs of neighbouring words, and pieces of words.
+
+    A piece has four letters, the blank before and after a word among them; so a misspelt or
+    inflected word is still partly known.
+    """
     words = _WORD.findall(text.lower())
-    return words + [f"{one} {two}" for one, two in zip(words, words[1:])]
+    pairs = [f"{one} {two}" for one, two in zip(words, words[1:])]
+    bounded = [f" {word} " for word in words]
+    pieces = [word[i : i + PIECE] for word in bounded for i in range(max(len(word) - PIECE, 0) + 1)]
+    return words + pairs + pieces
 
 
 class WordBayes:

@@ -44,10 +44,16 @@ def test_the_regression_is_scikit_learns() -> None:
     np.testing.assert_allclose(found, wanted - wanted.mean(axis=1, keepdims=True), atol=0.03)
 
 
+def test_terms_are_words_pairs_and_pieces() -> None:
+    assert terms("To pay, 5!") == [
+        *("to", "pay", "5", "to pay", "pay 5"),
+        *(" to ", " pay", "pay ", " 5 "),
+    ]
+    assert terms("?!") == []
+
+
 def test_the_words_are_scored_as_scikit_learn_does() -> None:
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\b\w+\b", norm="l2"
-    )
+    vectorizer = TfidfVectorizer(analyzer=terms, sublinear_tf=True, norm="l2")
     bayes = MultinomialNB(alpha=SMOOTHING, fit_prior=False)
     bayes.fit(vectorizer.fit_transform(TEXTS), LABELS)
     ours = WordBayes.fit([terms(text) for text in TEXTS], LABELS, 3)
