@@ -24,8 +24,11 @@ from handoff.core.reasons_in_words import (
 SHOWN = 5
 """How many disagreements `/policy` shows."""
 
-TEXT_UNITS = 160
+SAID_UNITS = 160
 """Longest customer text shown of a disagreement, in UTF-16 units."""
+
+REASON_UNITS = 240
+"""Longest reason shown of a disagreement, in UTF-16 units."""
 
 NOTHING_STORED = "No policy is stored yet: the desk stores one when it starts."
 LIMITS_WANTED = (
@@ -89,9 +92,9 @@ def _difference(rich: Rich, active: Policy, shadow: Policy) -> None:
 
 
 def _disagreement(rich: Rich, one: Disagreement) -> None:
-    rich.add(f"• “{one_line(one.message.text, TEXT_UNITS)}”  ")
+    rich.add(f"• “{one_line(one.message.text, SAID_UNITS)}”  ")
     rich.line(f"{DONE[one.done]}; it would have {WOULD_DO[one.verdict.action]}.")
-    rich.line(f"   {reason_of(one.verdict.findings)}", "italic")
+    rich.line(f"   {one_line(reason_of(one.verdict.findings), REASON_UNITS)}", "italic")
 
 
 def limits_moved(stored: StoredPolicy) -> View:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agent_console import learning_views, views
 from agent_console.callbacks import decode
 from agent_console.picture import stats_picture
-from agent_console.policy_views import limits_moved, policies
+from agent_console.policy_views import SHOWN, limits_moved, policies
 from agent_console.richtext import CAPTION_UNITS, TEXT_UNITS, TOPIC_NAME_UNITS
 from agent_console.views import Card, View
 from handoff.app.switch_policy import Disagreement, Judged
@@ -434,11 +434,16 @@ def test_a_typed_number_is_shown_with_what_it_chose() -> None:
     assert views.relay(typed)[0].text == "2\n▸ A refund"
 
 
-def test_statistics_and_digest_fit_whatever_they_hold() -> None:
+def test_statistics_digest_and_policies_fit_whatever_they_hold() -> None:
     many = tuple((f"reason_{n}", 10_000 - n) for n in range(200))
     assert len(views.stats_caption(replace(FIGURES, reasons=many), 7).text) <= CAPTION_UNITS
     long = [example(texts=("word " * 200,)) for _ in range(300)]
     assert len(learning_views.run_digest(run(**PROMOTED), long).text) <= TEXT_UNITS
+    reason = Finding(Reason.BOT_UNAVAILABLE, 1, 1, "word " * 900)
+    wrong = [disagreement("word " * 900, Action.CLARIFY, Action.HAND_OFF, reason)] * SHOWN
+    noted = replace(policy(EAGER, BESIDE, 10**9, 10**8).policy, note="word " * 900)
+    shown = policies(policy(ACTIVE, ON), Judged(noted, 10**9, 10**8), wrong)
+    assert len(shown.text) <= TEXT_UNITS
     crowded = answer(texts=("long " * 900,) * 9, answer="long " * 2000)
     assert len(review(crowded).text) <= TEXT_UNITS
 

@@ -323,6 +323,20 @@ async def test_not_ended_before_wants_what_went_on_at_the_moment(store: Store) -
         assert [h.id for h in await work.handoffs.not_ended_before(at(5))] == ["a", "b", "c"]
 
 
+async def test_judged_wants_what_ended_and_what_somebody_said_of_it(store: Store) -> None:
+    async with store() as work:
+        await work.conversations.add(samples.conversation())
+        wanted: list[tuple[str, int, dict[str, Any]]] = [
+            ("b", 2, {"ended_at": at(9), "needed": False}),
+            ("a", 1, {"ended_at": at(9), "needed": True}),
+            ("open", 0, {"needed": True}),
+            ("nothing said", 0, {"ended_at": at(9)}),
+        ]
+        for id, requested, fields in wanted:
+            await work.handoffs.add(samples.handoff(id, requested_at=at(requested), **fields))
+        assert [h.id for h in await work.handoffs.judged()] == ["a", "b"]
+
+
 # Topics
 
 
