@@ -1,8 +1,8 @@
 """Multinomial logistic regression on sentence vectors, in single precision.
 
-scikit-learn's computes in double precision and to far more digits than the intents differ by: on
-8 000 examples of 77 intents this one finds the same intents in a third of the time, and an
-intent model is fitted seven times to be calibrated.
+scikit-learn's computes in double precision and to more digits than the intents differ by: on
+8 000 examples of 77 intents this one was as accurate in less than half the time (2.4 s for 5.8 s),
+and an intent model is fitted seven times or more to be calibrated.
 """
 
 from __future__ import annotations
