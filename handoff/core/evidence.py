@@ -111,13 +111,13 @@ def replay(decision: Decision, policy: Policy) -> Replayed:
     """
     try:
         verdict = decide(signals_from(decision.evidence["signals"]), policy)
-        outcome = dict(decision.evidence["outcome"])
+        now = evidence_of(verdict)["outcome"]
+        was = {name: decision.evidence["outcome"][name] for name in now}
         turn = decision.evidence.get("turn")
     except (KeyError, TypeError) as error:
         raise DecisionNotReplayable(id=decision.message_id, why=repr(error)) from None
     again = _judged_again(verdict, turn, policy) if turn else verdict
-    now = {**evidence_of(verdict)["outcome"], "action": again.action.value}
-    was = {**outcome, "action": decision.action.value}
+    now["action"], was["action"] = again.action.value, decision.action.value
     changed = [
         f"{name}: {was[name]} then, {now[name]} now" for name in now if was[name] != now[name]
     ]
