@@ -32,6 +32,9 @@ MESSAGES = {
 CONVERSATIONS = Path("handoffs/conversations.jsonl")
 """File of training_data with conversations that say which turns needed a person; may be missing."""
 
+OF_FEELING = frozenset({"negative", "angry"})
+"""Labels that the words of a lexicon say something about by themselves."""
+
 BASE_RATES = {"handoff": 0.05}
 """How often a label occurs among real messages, where the training texts hold far more of it:
 customers who ask for a person were 3 % of the messages of NLU++ banking (Casanueva et al. 2022)."""
@@ -139,5 +142,7 @@ def _fit(
     for label, (texts, flags) in labelled.items():
         vectors = np.array([vector_of[text] for text in texts])
         rows = features.rows(texts, vectors)
-        models[label] = fit_text_model(rows, flags, topics_of(vectors), BASE_RATES.get(label)).model
+        known = features.known_columns(vectors.shape[1]) if label in OF_FEELING else None
+        base_rate = BASE_RATES.get(label)
+        models[label] = fit_text_model(rows, flags, topics_of(vectors), base_rate, known).model
     return FeelingsModels(features, models)

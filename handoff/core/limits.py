@@ -76,7 +76,7 @@ class PolicyLimits:
     """A question offers at most so many intents; where more are likely nothing was understood."""
     questions: int = 2
     """How often the bot may ask back in one episode, never twice in a row."""
-    asks_for_person: float = 0.5
+    asks_for_person: float = 0.4
     """At or above this probability the customer asks for a person."""
     person_intent: float = 0.5
     """At or above this confidence an intent that means "a person, please" counts as a request."""

@@ -112,6 +112,10 @@ class LabelledConversation:
         return any(turn.needs_person for turn in self.turns)
 
 
+LAST_TURN = 1e9
+"""Numbers of turns lie below this; NaN and infinity, which Python reads from JSON, do not."""
+
+
 def read_conversations(path: Path) -> list[LabelledConversation]:
     """Read JSON Lines of `conversation, turn, text, intent, handoff`, one customer turn a line.
 
@@ -120,7 +124,8 @@ def read_conversations(path: Path) -> list[LabelledConversation]:
             of a conversation are not in order.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Not splitlines: JSON lets a text hold U+2028 and its like as they are.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise BadData(path=path, why="there is no such file") from None
     except OSError as error:
@@ -146,7 +151,7 @@ def _turn(path: Path, number: int, line: str) -> tuple[str, float, CustomerTurn]
     """Return conversation, number and content of the turn on a line."""
     try:
         row: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadData(path=path, why=f"line {number} is not JSON") from None
     if not isinstance(row, dict):
         raise BadData(path=path, why=f"line {number} is not an object")
@@ -156,7 +161,8 @@ def _turn(path: Path, number: int, line: str) -> tuple[str, float, CustomerTurn]
     for name in ("conversation", "intent"):
         if not isinstance(row.get(name), str) or not row[name].strip():
             raise BadData(path=path, why=f"line {number} has no {name}")
-    if isinstance(row.get("turn"), bool) or not isinstance(row.get("turn"), int | float):
+    at = row.get("turn")
+    if isinstance(at, bool) or not isinstance(at, int | float) or not abs(at) < LAST_TURN:
         raise BadData(path=path, why=f"line {number}: turn must be a number")
     if row.get("handoff") not in (0, 1):
         raise BadData(path=path, why=f"line {number}: handoff must be 0 or 1")
@@ -165,4 +171,4 @@ def _turn(path: Path, number: int, line: str) -> tuple[str, float, CustomerTurn]
     except DeskError as error:
         raise BadData(path=path, why=f"line {number}: {error}") from None
     turn = CustomerTurn(text, row["intent"].strip(), bool(row["handoff"]))
-    return row["conversation"], float(row["turn"]), turn
+    return row["conversation"], float(at), turn

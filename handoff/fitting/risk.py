@@ -70,11 +70,17 @@ def fit_risk(figures: Sequence[Figures], needed: Sequence[bool]) -> RiskModel:
 def held_out_risks(
     figures: Sequence[Figures], needed: Sequence[bool], groups: Sequence[int]
 ) -> list[float]:
-    """Return the risk of each message by a model that has seen nothing of its conversation."""
+    """Return the risk of each message by a model that has seen nothing of its conversation.
+
+    Where all others needed the same, that is what it says: 1 or 0.
+    """
     wanted, group_of = np.asarray(needed, dtype=bool), np.asarray(groups)
     risks = np.zeros(len(wanted))
     folds = GroupKFold(min(FOLDS, len(set(groups))))
     for train, test in folds.split(wanted, wanted, group_of):
+        if wanted[train].all() or not wanted[train].any():
+            risks[test] = wanted[train].mean()
+            continue
         model = fit_risk([figures[i] for i in train], wanted[train].tolist())
         risks[test] = [model.risk(model.contributions(figures[i])) for i in test]
     return risks.tolist()

@@ -9,7 +9,7 @@ learning texts by heart; a customer of another trade writes about topics never s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -19,8 +19,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
 
-INVERSE_REGULARISATION = (0.1, 0.3, 1.0, 3.0)
-"""Values of C that cross-validation chooses from, by log loss, which rewards calibration."""
+INVERSE_REGULARISATION = (0.1, 0.3, 1.0)
+"""Values of C that cross-validation chooses from, by log loss, which rewards calibration. None is
+larger: topics left out are still in the words of those who wrote the training texts, and reward
+learning their phrases by heart."""
 
 FOLDS = 4
 TOPICS = 60
@@ -31,18 +33,23 @@ SEED = 0
 
 @dataclass(slots=True)
 class TextModel:
-    """A logistic regression on text features, with the calibration found on topics left out.
+    """A linear model of text features, with the calibration found on topics left out.
 
-    `slope` and `offset` turn its log-odds into calibrated ones (Platt 1999).
+    `weights` and `intercept` give log-odds, `slope` and `offset` calibrate them (Platt 1999).
     """
 
-    classifier: LogisticRegression
+    weights: np.ndarray
+    intercept: float
     slope: float = 1.0
     offset: float = 0.0
 
     def predict(self, rows: csr_matrix) -> np.ndarray:
         """Return the probability of label 1 for each row of features."""
-        return expit(self.slope * self.classifier.decision_function(rows) + self.offset)
+        return expit(self.slope * self.score(rows) + self.offset)
+
+    def score(self, rows: csr_matrix) -> np.ndarray:
+        """Return the log-odds of label 1 for each row, before calibration."""
+        return rows @ self.weights + self.intercept
 
 
 class Panel:
@@ -51,8 +58,8 @@ class Panel:
     def __init__(self, models: Mapping[str, TextModel]) -> None:
         self._names = list(models)
         slopes = np.array([model.slope for model in models.values()])
-        weights = np.vstack([model.classifier.coef_ for model in models.values()])
-        intercepts = np.concatenate([model.classifier.intercept_ for model in models.values()])
+        weights = np.vstack([model.weights for model in models.values()])
+        intercepts = np.array([model.intercept for model in models.values()])
         self._weights = np.ascontiguousarray((slopes[:, None] * weights).T)
         self._offsets = slopes * intercepts + [model.offset for model in models.values()]
 
@@ -81,6 +88,7 @@ def fit_text_model(
     labels: Sequence[int],
     groups: np.ndarray,
     base_rate: float | None = None,
+    known: slice | None = None,
 ) -> Fitted:
     """Train on rows of features with labels 0 or 1; rows of one group are held out together.
 
@@ -90,13 +98,18 @@ def fit_text_model(
         groups: a number a text.
         base_rate: how often label 1 occurs among real messages, where the training texts were
             written to hold more of it than life does; the probabilities are calibrated to it.
+        known: columns that mean something without training texts. A second model sees only these,
+            and the log-odds of both are added (a logarithmic pool, Genest and Zidek 1986): where
+            the wording is strange to the first, the second still knows the words.
 
     Raises:
         ValueError: the labels are all the same.
     """
     wanted = np.asarray(labels)
     folds = list(GroupKFold(min(FOLDS, len(set(groups)))).split(rows, wanted, groups))
-    found = {strength: _held_out(rows, wanted, folds, strength) for strength in _strengths(wanted)}
+    found = {
+        strength: _held_out(rows, wanted, folds, strength, known) for strength in _strengths(wanted)
+    }
     calibrated = {strength: _calibrate(scores, wanted) for strength, scores in found.items()}
     best = min(
         found,
@@ -105,7 +118,7 @@ def fit_text_model(
     slope, offset = calibrated[best]
     if base_rate is not None:
         offset += _log_odds(base_rate) - _log_odds(float(wanted.mean()))
-    model = TextModel(_regression(best).fit(rows, wanted), slope, offset)
+    model = replace(_pooled(rows, wanted, best, known), slope=slope, offset=offset)
     return Fitted(model, expit(slope * found[best] + offset))
 
 
@@ -119,8 +132,17 @@ def _strengths(wanted: np.ndarray) -> tuple[float, ...]:
     return INVERSE_REGULARISATION
 
 
-def _regression(strength: float) -> LogisticRegression:
-    return LogisticRegression(C=strength, max_iter=1000)
+def _pooled(
+    rows: csr_matrix, wanted: np.ndarray, strength: float, known: slice | None
+) -> TextModel:
+    """Return the model of all columns, with that of the known ones added to it."""
+    whole = LogisticRegression(C=strength, max_iter=1000).fit(rows, wanted)
+    weights, intercept = whole.coef_[0].copy(), float(whole.intercept_[0])
+    if known is not None:
+        second = LogisticRegression(max_iter=1000).fit(rows[:, known], wanted)
+        weights[known] += second.coef_[0]
+        intercept += float(second.intercept_[0])
+    return TextModel(weights, intercept)
 
 
 def _held_out(
@@ -128,13 +150,14 @@ def _held_out(
     wanted: np.ndarray,
     folds: list[tuple[np.ndarray, np.ndarray]],
     strength: float,
+    known: slice | None,
 ) -> np.ndarray:
     """Return the log-odds of each row by a model that has not seen its group."""
     scores = np.zeros(len(wanted))
     for train, test in folds:
         if len(set(wanted[train].tolist())) > 1:
-            fitted = _regression(strength).fit(rows[train], wanted[train])
-            scores[test] = fitted.decision_function(rows[test])
+            fitted = _pooled(rows[train], wanted[train], strength, known)
+            scores[test] = fitted.score(rows[test])
     return scores
 
 
