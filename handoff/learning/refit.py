@@ -16,7 +16,7 @@ from pathlib import Path
 from handoff.app.policies import adopt, propose
 from handoff.app.understand import parse_all
 from handoff.core.costs import Outcome, judge_replays, within
-from handoff.core.errors import TooFewEpisodes
+from handoff.core.errors import BadData, TooFewEpisodes
 from handoff.core.evidence import named, signals_from
 from handoff.core.model import Author, Handoff
 from handoff.core.policy import Policy, risk_figures, rules_of
@@ -73,7 +73,7 @@ class RefitPolicy:
 
         Raises:
             TooFewEpisodes: fewer than `JUDGED_EPISODES` have been judged.
-            BadData: the file of conversations is not of its form.
+            BadData: the file of conversations is not of its form, or has only one label.
             AssistantUnavailable: the assistant could not be asked what they mean.
         """
         async with self.store() as work:
@@ -100,6 +100,8 @@ class RefitPolicy:
     async def shipped_episodes(self, policy: Policy) -> list[Episode]:
         """Return the conversations of the training data, as the assistant of today sees them."""
         conversations = read_conversations(self.conversations)
+        if len({turn.needs_person for c in conversations for turn in c.turns}) < 2:
+            raise BadData(path=self.conversations, why="all its turns are labelled the same")
         texts = sorted({turn.text for c in conversations for turn in c.turns})
         plain = [plain_for_assistant(text) for text in texts]
         parses = dict(zip(texts, await parse_all(self.assistant, plain), strict=True))
