@@ -1,96 +1,52 @@
-"""Reading feelings: what is seen besides vectors, what is refused, and how well it goes."""
+"""Reading feelings: what is learned and stored, what is refused, and how well it goes."""
 
 from __future__ import annotations
 
 import asyncio
 import csv
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from handoff.adapters import feelings
-from handoff.adapters.encoder import SentenceEncoder
 from handoff.adapters.feelings import (
     FeelingsModel,
     feelings_path,
     load_feelings,
-    read_labelled,
-    surface,
+    sources_in,
+    train_feelings,
 )
 from handoff.core.errors import BadData
 from handoff.core.limits import PolicyLimits
-from tests.encoder_server import HashingEncoder
+from handoff.fitting.labelled import read_conversations, read_flags
+from tests.conftest import TRAINING_DATA
+from tests.encoder_server import DIMENSION, HashingEncoder
 
-PROJECT = Path(__file__).resolve().parents[2]
-GOLDEN = PROJECT / "training_data" / "golden"
+GOLDEN = TRAINING_DATA / "golden"
 
-FLOORS = {"negative": 0.90, "angry": 0.91, "handoff": 0.96}
-"""Smallest area under the ROC curve on the golden files. Measured were 0.936, 0.948 and 0.997; the
-floors lie nearly four points below, which is what 188 and 78 messages may vary by."""
+FLOORS = {"negative": 0.865, "angry": 0.87, "handoff": 0.955}
+"""Smallest area under the ROC curve on the golden files. Measured were 0.903, 0.912 and 0.996; the
+floors lie about four points below, which is what 188 and 78 messages may vary by."""
 
+PRECEDENT_FLOOR = 0.83
+"""Smallest area for precedents, turn by turn, on the golden conversations; measured was 0.867."""
 
-@pytest.mark.parametrize(
-    ("text", "features"),
-    [
-        ("where is my parcel", [0, 0, 0, 0, 0]),
-        ("WHERE IS IT", [1, 0, 0, 0, 0]),
-        ("OK", [0, 0, 0, 0, 0]),
-        ("Hello", [0.2, 0, 0, 0, 0]),
-        ("no!", [0, 1 / 3, 0, 0, 0]),
-        ("no!!!!!!", [0, 1, 0, 0, 0]),
-        ("what?", [0, 0, 1 / 3, 0, 0]),
-        ("what??", [0, 0, 2 / 3, 1, 0]),
-        ("what?!", [0, 1 / 3, 1 / 3, 1, 0]),
-        ("what!?", [0, 1 / 3, 1 / 3, 1, 0]),
-        ("well...", [0, 0, 0, 0, 1]),
-        ("well…", [0, 0, 0, 0, 1]),
-        ("10042", [0, 0, 0, 0, 0]),
-        ("", [0, 0, 0, 0, 0]),
-    ],
-)
-def test_surface(text: str, features: list[float]) -> None:
-    assert surface(text) == pytest.approx(features)
-
-
-@pytest.mark.parametrize("text", ["", "😡" * 9, "!" * 50, "?!" * 9, "ÄÖÜ ß", "<3", "…" * 9])
-def test_surface_runs_from_0_to_1(text: str) -> None:
-    assert all(0 <= value <= 1 for value in surface(text))
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (b"", "holds no rows"),
-        (b"text,negative\r\n", "holds no rows"),
-        (b"text,negative\r\nhello,0\r\n  ,1\r\n", "row 3 has no text"),
-        (b"words,negative\r\nhello,0\r\n", "row 2 has no text"),
-        (b"text,negative\r\nhello,2\r\n", "row 2: negative must be 0 or 1"),
-        (b"text,negative\r\nhello\r\n", "row 2: negative must be 0 or 1"),
-        (b"text,mood\r\nhello,0\r\n", "row 2: negative must be 0 or 1"),
-        (b"text,negative\r\n\xff\xfe,0\r\n", "cannot be read as UTF-8"),
-    ],
-)
-def test_a_bad_file_is_refused_by_name_and_row(tmp_path: Path, content: bytes, why: str) -> None:
-    path = tmp_path / "messages.csv"
-    path.write_bytes(content)
-    with pytest.raises(BadData, match=why) as refusal:
-        read_labelled(path, ["negative"])
-    assert str(refusal.value).startswith(str(path))
-
-
-def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(BadData, match=r"messages\.csv"):
-        read_labelled(tmp_path / "messages.csv", ["negative"])
+REQUESTS_F1 = 0.89
+"""Smallest F1 of requests for a person on the golden file at the policy's limit; it was 0.932."""
 
 
 def test_shipped_files_can_be_read() -> None:
-    for label, source in feelings.LABELS.items():
-        rows = read_labelled(PROJECT / "training_data" / source / "messages.csv", [label])
-        assert {row[label] for row in rows} == {"0", "1"}
+    for label, source in feelings.MESSAGES.items():
+        _, flags = read_flags(TRAINING_DATA / source, [label])
+        assert set(flags[label]) == {0, 1}
+    names = {path.relative_to(TRAINING_DATA) for path in sources_in(TRAINING_DATA)}
+    assert names == {*feelings.MESSAGES.values(), feelings.CONVERSATIONS}
 
 
 # --- storing -------------------------------------------------------------------------------------
@@ -121,10 +77,29 @@ def small_data(folder: Path) -> Path:
     return folder
 
 
+def conversations(data: Path, needed: Sequence[bool]) -> Path:
+    """Write a conversation of two turns for each flag, which says what the second needed."""
+    path = data / feelings.CONVERSATIONS
+    path.parent.mkdir(exist_ok=True)
+    rows = [
+        {
+            "conversation": str(number),
+            "turn": turn,
+            "text": f"a {'furious' if turn and need else 'calm'} turn of talk {number}",
+            "intent": "x",
+            "handoff": int(turn and need),
+        }
+        for number, need in enumerate(needed)
+        for turn in (0, 1)
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return path
+
+
 async def test_what_was_trained_is_stored_and_not_trained_again(tmp_path: Path) -> None:
     data, models, first = small_data(tmp_path / "data"), tmp_path / "models", CountingEncoder()
     trained = await load_feelings(first, data, models)
-    assert first.texts == 3 * 20
+    assert first.texts == 20  # each once, though three models learn from it
     stored = feelings_path(data, models, first.digest)
     assert [path.name for path in models.iterdir()] == [stored.name]
     written = stored.stat().st_mtime_ns
@@ -161,14 +136,44 @@ async def test_a_training_that_fails_stores_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("models/*"))
 
 
+async def test_without_labelled_conversations_there_is_no_precedent(tmp_path: Path) -> None:
+    data = small_data(tmp_path / "data")
+    model = await load_feelings(HashingEncoder(), data, tmp_path / "one")
+    assert (await model.read("a furious customer")).precedent is None
+    conversations(data, [False, False])
+    model = await load_feelings(HashingEncoder(), data, tmp_path / "two")
+    assert (await model.read("a furious customer")).precedent is None
+
+
+async def test_precedents_are_learned_from_conversations(tmp_path: Path) -> None:
+    data = small_data(tmp_path / "data")
+    before = feelings_path(data, tmp_path, "encoder")
+    conversations(data, [False, True] * 10)
+    assert feelings_path(data, tmp_path, "encoder") != before
+    model = await load_feelings(HashingEncoder(), data, tmp_path / "models")
+    calm, bad = await model.read_many(["a calm turn of talk 3", "a furious turn of talk 3"])
+    assert calm.precedent is not None and bad.precedent is not None
+    assert 0 < calm.precedent < 0.5 < bad.precedent < 1
+
+
+async def test_a_bad_conversation_stops_the_training(tmp_path: Path) -> None:
+    data = small_data(tmp_path / "data")
+    conversations(data, [False, True]).write_text("{")
+    with pytest.raises(BadData, match=r"conversations\.jsonl: line 1 is not JSON"):
+        await load_feelings(HashingEncoder(), data, tmp_path / "models")
+
+
+async def test_requests_are_as_rare_as_in_life(tmp_path: Path) -> None:
+    """Half of the training texts ask for a person, and a twentieth of all messages does."""
+    data = small_data(tmp_path / "data")
+    models = await train_feelings(HashingEncoder(), data)
+    asks, angry = models.models["handoff"], models.models["angry"]
+    assert feelings.BASE_RATES == {"handoff": 0.05}
+    nothing = models.features.rows(["zzqq"], np.zeros((1, DIMENSION)))
+    assert asks.predict(nothing)[0] < 0.2 < angry.predict(nothing)[0]
+
+
 # --- the shipped model ---------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def shipped(encoder: SentenceEncoder, tmp_path_factory: pytest.TempPathFactory) -> FeelingsModel:
-    """Return the model a new desk trains."""
-    folder = tmp_path_factory.mktemp("models")
-    return asyncio.run(load_feelings(encoder, PROJECT / "training_data", folder))
 
 
 @pytest.mark.parametrize(
@@ -182,11 +187,28 @@ def shipped(encoder: SentenceEncoder, tmp_path_factory: pytest.TempPathFactory) 
 async def test_golden_messages_are_told_apart(
     shipped: FeelingsModel, name: str, column: str, field: str
 ) -> None:
-    rows = read_labelled(GOLDEN / name, [column])
-    found = await shipped.read_many([row["text"] for row in rows])
-    area = roc_auc_score([int(r[column]) for r in rows], [getattr(f, field) for f in found])
+    texts, flags = read_flags(GOLDEN / name, [column])
+    found = [getattr(one, field) for one in await shipped.read_many(texts)]
+    area = roc_auc_score(flags[column], found)
     print(f"{column}: AUROC {area:.3f}")
     assert area >= FLOORS[column]
+
+
+async def test_golden_requests_are_found_at_the_limit_of_the_policy(shipped: FeelingsModel) -> None:
+    texts, flags = read_flags(GOLDEN / "handoff.csv", ["handoff"])
+    limit = PolicyLimits().asks_for_person
+    asked = [one.asks_for_person >= limit for one in await shipped.read_many(texts)]
+    found = f1_score(flags["handoff"], asked)
+    print(f"requests: F1 {found:.3f} at {limit}")
+    assert found >= REQUESTS_F1
+
+
+async def test_precedents_tell_golden_turns_apart(shipped: FeelingsModel) -> None:
+    turns = [t for c in read_conversations(GOLDEN / "handoffs.jsonl") for t in c.turns if t.text]
+    found = [one.precedent for one in await shipped.read_many([turn.text for turn in turns])]
+    area = roc_auc_score([turn.needs_person for turn in turns], found)
+    print(f"precedent: AUROC {area:.3f}")
+    assert area >= PRECEDENT_FLOOR
 
 
 async def test_probabilities_lie_on_the_right_side_of_the_limits(shipped: FeelingsModel) -> None:
