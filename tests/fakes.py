@@ -161,7 +161,7 @@ class FakeFeelings:
         return Feelings(
             negative=0.95 if furious else 0.7 if bad else 0.1,
             angry=0.9 if furious else 0.05,
-            asks_for_person=0.9 if "human please" in text else 0.02,
+            asks_for_person=0.9 if "human please" in text else 0.001,
         )
 
 

@@ -92,8 +92,11 @@ class PolicyLimits:
     risk."""
     bot_repeats: int = 2
     """After the bot has said the same so many times before, it is not helping."""
-    risk: float = 0.25
+    risk: float = 0.125
     """At or above this risk a conversation goes to a person, while every agent is free."""
+    harmless: float = 0.02
+    """Below this risk a message that was not understood calls for nobody ("neat!"): the customer
+    is asked for other words."""
     risk_floor: float = 0.05
     """The risk limit never falls below this, whatever costs and resolved episodes say."""
     risk_ceiling: float = 0.6

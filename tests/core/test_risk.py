@@ -85,7 +85,7 @@ def test_what_is_typical_or_missing_adds_nothing():
 @given(figures)
 def test_contributions_add_up_to_the_risk(some):
     parts = SHIPPED_RISK.contributions(some)
-    assert set(parts) == set(some)
+    assert set(parts) == set(some) & set(SHIPPED_RISK.weights)
     risk = SHIPPED_RISK.risk(parts)
     assert 0 < risk < 1
     back = math.log(risk) - math.log1p(-risk)
@@ -103,9 +103,9 @@ def worst(some: dict[str, float]) -> float:
     return SHIPPED_RISK.risk(SHIPPED_RISK.contributions(some))
 
 
-def test_every_signal_gives_a_reason_of_its_own_and_is_shipped_with_a_weight():
+def test_every_signal_gives_a_reason_of_its_own_and_every_weight_has_what_is_typical():
     assert len(set(SIGNALS.values())) == len(SIGNALS)
     assert set(SIGNALS.values()) <= set(Reason)
-    assert set(SHIPPED_RISK.weights) == set(SHIPPED_RISK.typical) == set(SIGNALS)
+    assert set(SHIPPED_RISK.weights) == set(SHIPPED_RISK.typical) <= set(SIGNALS)
     assert min(SHIPPED_RISK.weights.values()) > 0
     assert set(SIGNALS) >= UNDERSTANDING | PROBABILITIES
