@@ -72,6 +72,8 @@ class PolicyLimits:
     likely: float = 0.15
     """Intents at least this likely are meant or may be: the prediction set (Sadinle, Lei and
     Wasserman 2019, "Least Ambiguous Set-Valued Classifiers With Bounded Error Levels")."""
+    unknown: float = 0.3
+    """At or above this probability that nothing known is meant, the bot asks before it answers."""
     options: int = 3
     """A question offers at most so many intents; where more are likely nothing was understood."""
     questions: int = 2

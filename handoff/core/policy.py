@@ -281,6 +281,10 @@ def _unclear(signals: Signals, policy: Policy) -> list[Finding]:
     if len(likely) > 1:
         names = " / ".join(score.intent for score in likely)
         return [Finding(Reason.AMBIGUOUS, likely[1].confidence, limits.likely, names)]
+    for other in signals.ranking:
+        if other.intent in policy.desk.unknown_intents and other.confidence >= limits.unknown:
+            names = f"{best.intent} / {other.intent}"
+            return [Finding(Reason.AMBIGUOUS, other.confidence, limits.unknown, names)]
     return []
 
 

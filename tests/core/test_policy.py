@@ -53,6 +53,12 @@ CASES = [
         CLARIFY,
         Reason.OUT_OF_SCOPE,
     ),
+    (
+        "known, but it may as well be nothing known",
+        replace(SURE, parse=parse(("track_order", 0.55), ("out_of_scope", 0.4))),
+        CLARIFY,
+        Reason.AMBIGUOUS,
+    ),
     ("nothing likely", LOST, HAND_OFF, Reason.NOT_UNDERSTOOD),
     ("nothing understood at all", replace(SURE, parse=Parse()), HAND_OFF, Reason.NOT_UNDERSTOOD),
     ("an intent for the unknown", UNKNOWN, HAND_OFF, Reason.OUT_OF_SCOPE),

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from handoff.app.clarify import question
+from handoff.app.phrases import DID_YOU_MEAN_THIS, SOMETHING_ELSE
 from handoff.core.policy import Policy
 from tests.e2e.desk import ANA, BO, LEA, RITA, SAM, Customer, Desk, running_desk, until
 from tests.environment import require_rasa
@@ -58,12 +59,14 @@ def test_one_customer_one_agent_one_night(desk: Desk) -> None:
     assert "10042" in customer.asks("where is my order 10042?")
     assert customer.owner()["state"] == "bot"
 
-    # 2. It does not know about gift cards: a topic opens with a card that says why.
-    customer.write(QUESTION)
+    # 2. It does not know about gift cards, and asks whether paying as such was meant. It was not:
+    # a topic opens with a card that says why.
+    assert customer.asks(QUESTION) == DID_YOU_MEAN_THIS
+    customer.write(SOMETHING_ELSE)
     customer.reads("system", contains="colleague")
     topic = ana.topic("gift cards")
     card = ana.sees(topic, "Waiting for a person")
-    why = ("Why a person", "Nobody has taught the bot this", "%", "What the bot understood", "Mood")
+    why = ("Why a person", "The customer was asked", "%", "What the bot understood", "Mood")
     for shown in why:
         assert shown in card["text"], card["text"]
     assert QUESTION in card["text"] and "where is my order 10042?" in card["text"]

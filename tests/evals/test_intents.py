@@ -15,8 +15,8 @@ from handoff.core.errors import AssistantUnavailable, BadData, EncoderUnavailabl
 from handoff.core.learning import neutralise
 from handoff.core.model import BotLine, IntentScore, Parse
 from handoff.evals.intents import Progress, evaluate_intents, examples_by_intent, rasa_names
-from handoff.fitting.labelled import Labelled
 from handoff.evals.tables import intents_table
+from handoff.fitting.labelled import Labelled
 from handoff.learning.rasa_server import RasaServer
 from handoff.learning.trainer import Trainer
 from handoff.ports import Assistant
