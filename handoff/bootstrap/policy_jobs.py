@@ -92,8 +92,8 @@ def _explained(one: Explanation) -> Iterator[str]:
         likely = (f"{human(score.intent)} {percent(score.confidence)}" for score in one.likely)
         yield f"Likely meant: {', '.join(likely)}."
     policy = one.policy.id if one.policy else "unknown"
-    model = decision.model or "none"
-    yield f"Policy {policy}, rules version {decision.policy_version}, model {model}."
+    model = f", model {decision.model}" if decision.model else ""
+    yield f"Policy {policy}, rules version {decision.policy_version}{model}."
     yield from _replayed(one)
 
 

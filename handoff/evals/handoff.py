@@ -38,6 +38,7 @@ from handoff.evals.intents import (
 from handoff.evals.metrics import BOOTSTRAP_SAMPLES, bootstrap
 from handoff.fitting.labelled import Labelled, LabelledConversation, read_conversations
 from handoff.fitting.refit import episodes_of, fit_precedents, refit, replayed
+from handoff.fitting.text_model import IN_THE_FIELD
 from handoff.fitting.understood import ReadsMany, Understood, understand
 from handoff.ports import Encoder
 
@@ -132,7 +133,7 @@ def _measure(
     tuning: Understood, testing: Understood, policy: Policy, samples: int
 ) -> dict[str, Any]:
     """Refit the policy on one set of conversations, and replay the other."""
-    precedents = fit_precedents(tuning)
+    precedents = fit_precedents(tuning, IN_THE_FIELD)
     fitted = refit(episodes_of(tuning, precedents.held_out, policy), policy)
     new = episodes_of(testing, precedents.of(testing.texts, testing.vectors), policy)
     limit, replays = fitted.limit, replayed(fitted.risk, new)

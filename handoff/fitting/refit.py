@@ -12,7 +12,7 @@ from handoff.core.policy import Policy, risk_figures, rules_of
 from handoff.core.risk import RiskModel
 from handoff.fitting.features import TextFeatures
 from handoff.fitting.risk import Figures, fit_risk, held_out_risks
-from handoff.fitting.text_model import TextModel, fit_text_model
+from handoff.fitting.text_model import INVERSE_REGULARISATION, TextModel, fit_text_model
 from handoff.fitting.understood import Understood, signals_of
 
 
@@ -56,12 +56,17 @@ class Refitted:
     replays: list[Replay]
 
 
-def fit_precedents(known: Understood) -> Precedents:
-    """Learn what messages needed; raise `ValueError` where all needed the same."""
+def fit_precedents(
+    known: Understood, strengths: Sequence[float] = INVERSE_REGULARISATION
+) -> Precedents:
+    """Learn what messages needed; raise `ValueError` where all needed the same.
+
+    `strengths` are the values of C to choose from: `IN_THE_FIELD` for texts of real customers.
+    """
     features = TextFeatures().fit(known.texts)
     labels = [int(need) for need in known.needed]
     rows = features.rows(known.texts, known.vectors)
-    fitted = fit_text_model(rows, labels, np.asarray(known.group))
+    fitted = fit_text_model(rows, labels, np.asarray(known.group), strengths=strengths)
     return Precedents(features, fitted.model, fitted.held_out)
 
 

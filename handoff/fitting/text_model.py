@@ -24,6 +24,9 @@ INVERSE_REGULARISATION = (0.1, 0.3, 1.0)
 larger: topics left out are still in the words of those who wrote the training texts, and reward
 learning their phrases by heart."""
 
+IN_THE_FIELD = (0.3, 1.0, 3.0)
+"""The same where the texts are those of the very customers whose messages are to come."""
+
 FOLDS = 4
 TOPICS = 60
 """Clusters the training texts are divided into; each fold leaves a share of them out."""
@@ -89,6 +92,7 @@ def fit_text_model(
     groups: np.ndarray,
     base_rate: float | None = None,
     known: slice | None = None,
+    strengths: Sequence[float] = INVERSE_REGULARISATION,
 ) -> Fitted:
     """Train on rows of features with labels 0 or 1; rows of one group are held out together.
 
@@ -101,15 +105,16 @@ def fit_text_model(
         known: columns that mean something without training texts. A second model sees only these,
             and the log-odds of both are added (a logarithmic pool, Genest and Zidek 1986): where
             the wording is strange to the first, the second still knows the words.
+        strengths: values of C to choose from.
 
     Raises:
         ValueError: the labels are all the same.
     """
     wanted = np.asarray(labels)
+    if len(set(wanted.tolist())) < 2:
+        raise ValueError("all labels are the same")
     folds = list(GroupKFold(min(FOLDS, len(set(groups)))).split(rows, wanted, groups))
-    found = {
-        strength: _held_out(rows, wanted, folds, strength, known) for strength in _strengths(wanted)
-    }
+    found = {c: _held_out(rows, wanted, folds, c, known) for c in strengths}
     calibrated = {strength: _calibrate(scores, wanted) for strength, scores in found.items()}
     best = min(
         found,
@@ -124,12 +129,6 @@ def fit_text_model(
 
 def _log_odds(share: float) -> float:
     return float(np.log(share) - np.log1p(-share))
-
-
-def _strengths(wanted: np.ndarray) -> tuple[float, ...]:
-    if len(set(wanted.tolist())) < 2:
-        raise ValueError("all labels are the same")
-    return INVERSE_REGULARISATION
 
 
 def _pooled(

@@ -251,7 +251,9 @@ some_signals = st.builds(
 )
 weights = st.dictionaries(st.sampled_from(sorted(SIGNALS)), st.floats(0, 3))
 models = st.builds(
-    lambda offset, weights, typical: RiskModel(offset, weights, dict.fromkeys(weights, typical)),
+    lambda offset, weights, typical: RiskModel(
+        offset, weights, {name: float(typical) for name in weights}
+    ),
     st.floats(-6, 3),
     weights,
     st.floats(0.01, 0.99),
