@@ -95,15 +95,19 @@ def replayed(model: RiskModel, episodes: Sequence[Episode]) -> list[Replay]:
     ]
 
 
-def refit(episodes: Sequence[Episode], policy: Policy) -> Refitted:
-    """Fit risk and limit at the policy's costs; raise `ValueError` where all needed the same."""
+def refit(episodes: Sequence[Episode], policy: Policy, prior: RiskModel | None = None) -> Refitted:
+    """Fit risk and limit at the policy's costs, staying close to a risk model of before.
+
+    Raises:
+        ValueError: all turns needed the same.
+    """
     figures = [row for episode in episodes for row in episode.figures]
     needed = [need for episode in episodes for need in episode.needed]
     groups = [number for number, e in enumerate(episodes) for _ in e.figures]
-    held_out, replays, at = held_out_risks(figures, needed, groups), [], 0
+    held_out, replays, at = held_out_risks(figures, needed, groups, prior), [], 0
     for episode in episodes:
         end = at + len(episode.figures)
         replays.append(episode.replay(held_out[at:end]))
         at = end
     limit = best_limit(replays, policy.costs)
-    return Refitted(fit_risk(figures, needed), limit, replays)
+    return Refitted(fit_risk(figures, needed, prior), limit, replays)

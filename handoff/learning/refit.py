@@ -115,7 +115,7 @@ def refitted(active: Policy, episodes: Sequence[Episode]) -> tuple[Policy, Outco
 
     Each episode is judged by a model that has not seen it. Floor and ceiling are a lead's.
     """
-    fitted, limits = refit(episodes, active), active.limits
+    fitted, limits = refit(episodes, active, active.risk), active.limits
     limit = within(fitted.limit, limits.risk_floor, limits.risk_ceiling)
     policy = replace(active, risk=fitted.risk, limits=replace(limits, risk=limit))
     return named(policy), judge_replays(fitted.replays, limit, active.costs)

@@ -1,8 +1,8 @@
 """`make bench`: what the desk costs and carries, on one machine, in one run.
 
-The encoder is measured by itself first. Then a whole desk is started with `handoff up` in folders
-of its own. Figures compare within the run: the overhead of the gateway is a ratio of two medians
-measured turn about.
+The encoder and one decision are measured by themselves first. Then a whole desk is started with
+`handoff up` in folders of its own. Figures compare within the run: the overhead of the gateway is a
+ratio of two medians measured turn about.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from tests.bench.deciding import deciding
 from tests.bench.encoder import encoding
 from tests.e2e.desk import ANA, RITA, Customer, Desk, running_desk, until
 
@@ -223,6 +224,8 @@ def main() -> int:
     """Run all benchmarks and print a table and one JSON object."""
     print("… encoding", file=sys.stderr, flush=True)
     figures = encoding()
+    print("… deciding", file=sys.stderr, flush=True)
+    figures |= deciding()
     with tempfile.TemporaryDirectory() as folder, running_desk(Path(folder)) as desk:
         for part in (overhead, relay, throughput, learning):
             print(f"… {part.__name__}", file=sys.stderr, flush=True)

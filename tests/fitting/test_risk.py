@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from handoff.core.risk import SIGNALS, scaled
+from handoff.core.risk import SIGNALS, RiskModel, scaled
 from handoff.fitting.risk import fit_risk, held_out_risks, typical_figures
 
 CHANCE = np.random.default_rng(11)
@@ -136,3 +136,13 @@ def test_where_all_others_needed_the_same_that_is_the_risk() -> None:
     figures = [{"mood": 0.9}, {"mood": 0.1}, {"mood": 0.2}]
     assert held_out_risks(figures, [True, False, False], [0, 1, 2])[0] == 0.0
     assert held_out_risks(figures, [False, True, True], [0, 1, 2])[0] == 1.0
+
+
+def test_a_signal_never_shown_keeps_the_weight_it_had():
+    before = RiskModel(-3.0, {"repeats": 1.5, "asked_back": 0.7}, {"repeats": 0, "asked_back": 0})
+    figures = [{"negative": 0.1 + 0.8 * (i % 2), "repeats": 0.0} for i in range(40)]
+    after = fit_risk(figures, [i % 2 == 1 for i in range(40)], before)
+    assert after.weights["repeats"] == pytest.approx(1.5, abs=1e-3)
+    assert after.weights["asked_back"] == pytest.approx(0.7, abs=1e-3)
+    assert after.weights["negative"] > 0.5
+    assert "repeats" not in fit_risk(figures, [i % 2 == 1 for i in range(40)]).weights
