@@ -134,10 +134,9 @@ async def _baselines(
 ) -> dict[str, Any]:
     """Return the same figures for a plain logistic regression on the same vectors."""
     known = [m for m in sets["train"] if m.intent not in set(oos_labels)]
-    vectors = {
-        name: np.asarray(await encoder.encode([plain_for_assistant(m.text) for m in messages]))
-        for name, messages in {**sets, "train": known}.items()
-    }
+    texts = {name: [plain_for_assistant(m.text) for m in rows] for name, rows in sets.items()}
+    texts["train"] = [neutralise(message.text) for message in known]
+    vectors = {name: np.asarray(await encoder.encode(own)) for name, own in texts.items()}
 
     def judged(name: str) -> Judged:
         return judge_by_vectors(
