@@ -18,9 +18,6 @@ TRIES = 3
 REPORTED_EVERY = 500
 """Messages between two reports of progress."""
 
-NOTHING = IntentScore("", 0.0)
-"""The best intent of a message for which the assistant named none."""
-
 
 async def parse_all(
     assistant: Assistant, texts: Sequence[str], progress: Callable[[str], None] | None = None
@@ -54,10 +51,7 @@ async def best_intents(
     assistant: Assistant, texts: Sequence[str], progress: Callable[[str], None] | None = None
 ) -> list[IntentScore]:
     """Return the best intent for each text, as `parse_all` does."""
-    return [
-        parse.ranking[0] if parse.ranking else NOTHING
-        for parse in await parse_all(assistant, texts, progress)
-    ]
+    return [parse.best for parse in await parse_all(assistant, texts, progress)]
 
 
 async def _parse(assistant: Assistant, text: str) -> Parse:

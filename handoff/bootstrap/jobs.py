@@ -95,7 +95,7 @@ async def prepare_feelings(settings: Settings, say: Say) -> None:
         return
     say("→ Training the reader of feelings, about a quarter of a minute")
     began = time.monotonic()
-    async with feelings_model(settings):
+    async with open_readers(settings, os.cpu_count() or 1):
         say(f"  trained in {time.monotonic() - began:.0f} s")
 
 
@@ -196,22 +196,11 @@ async def refit_now(settings: Settings) -> str:
 
 async def refit_policy(settings: Settings, store: Store, assistant: Assistant) -> str:
     """Refit the policy to what agents said of resolved episodes; say what came of it."""
-
-    @asynccontextmanager
-    async def readers() -> AsyncIterator[tuple[SentenceEncoder, FeelingsModel]]:
-        encoder = open_encoder(settings)
-        await encoder.load()
-        try:
-            folder = settings.var / "models"
-            yield encoder, await load_feelings(encoder, settings.training_data, folder)
-        finally:
-            encoder.close()
-
     refit = RefitPolicy(
         store=store,
         clock=WallClock(),
         assistant=assistant,
-        readers=readers,
+        readers=partial(open_readers, settings, workers=1),
         configured=settings.policy(),
         conversations=settings.training_data / CONVERSATIONS,
     )
@@ -274,25 +263,28 @@ async def measure_intents(
 
 
 @asynccontextmanager
-async def feelings_model(settings: Settings) -> AsyncIterator[FeelingsModel]:
-    """Load encoder and feelings for a measurement."""
-    encoder = open_encoder(settings, os.cpu_count() or 1)
+async def open_readers(
+    settings: Settings, workers: int
+) -> AsyncIterator[tuple[SentenceEncoder, FeelingsModel]]:
+    """Load encoder and feelings; `workers` are threads that encode."""
+    encoder = open_encoder(settings, workers)
     await encoder.load()
     try:
-        yield await load_feelings(encoder, settings.training_data, settings.var / "models")
+        folder = settings.var / "models"
+        yield encoder, await load_feelings(encoder, settings.training_data, folder)
     finally:
         encoder.close()
 
 
 async def measure_sentiment(settings: Settings, data: Path, samples: int) -> dict[str, Any]:
     """Measure the sentiment model on a file."""
-    async with feelings_model(settings) as feelings:
+    async with open_readers(settings, os.cpu_count() or 1) as (_, feelings):
         return await evaluate_sentiment(data, feelings, samples)
 
 
 async def measure_requests(settings: Settings, data: Path, samples: int) -> dict[str, Any]:
     """Measure the recognition of requests for a person on a file."""
-    async with feelings_model(settings) as feelings:
+    async with open_readers(settings, os.cpu_count() or 1) as (_, feelings):
         return await evaluate_requests(data, feelings, settings.policy().limits, samples)
 
 

@@ -79,6 +79,10 @@ class IntentScore:
     confidence: float
 
 
+NO_INTENT = IntentScore("", 0.0)
+"""Stands for the best intent of a message for which the assistant named none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parse:
     """What the assistant understood: `ranking` descending, `novelty` 0 (known) to 1 (like nothing),
@@ -88,6 +92,11 @@ class Parse:
     entities: tuple[dict[str, Any], ...] = ()
     novelty: float | None = None
     model: str = ""
+
+    @property
+    def best(self) -> IntentScore:
+        """Return the best intent, `NO_INTENT` where none was named."""
+        return self.ranking[0] if self.ranking else NO_INTENT
 
 
 @dataclass(frozen=True, slots=True)

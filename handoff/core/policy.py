@@ -20,7 +20,16 @@ from typing import Any
 
 from handoff.core.costs import Costs, limit_when_busy, within
 from handoff.core.limits import REASONS_SHOWN, PolicyLimits
-from handoff.core.model import Action, BotLine, Feelings, Finding, IntentScore, Parse, Reason
+from handoff.core.model import (
+    NO_INTENT,
+    Action,
+    BotLine,
+    Feelings,
+    Finding,
+    IntentScore,
+    Parse,
+    Reason,
+)
 from handoff.core.risk import SIGNALS, UNDERSTANDING, RiskModel
 from handoff.core.words import LEGAL_PHRASES, SAFETY_PHRASES
 
@@ -29,8 +38,6 @@ POLICY_VERSION = "3"
 
 PRIORITY = tuple(Reason)
 """Rules in the order in which an agent should read them: the order of `Reason`'s members."""
-
-NOBODY = IntentScore("", 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +226,7 @@ def _requests(signals: Signals, policy: Policy) -> Iterable[Finding]:
 
 
 def _best(signals: Signals) -> IntentScore:
-    return signals.ranking[0] if signals.ranking else NOBODY
+    return signals.parse.best if signals.parse else NO_INTENT
 
 
 def _enough(signals: Signals, limit: float, limits: PolicyLimits) -> float:
@@ -246,7 +253,7 @@ def _anger(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
 
 def is_courtesy(parse: Parse | None, desk: Desk) -> bool:
     """Say whether a message is one of those that may be said, and answered, any number of times."""
-    return bool(parse and parse.ranking and parse.ranking[0].intent in desk.courtesy_intents)
+    return bool(parse and parse.best.intent in desk.courtesy_intents)
 
 
 def _repetition(signals: Signals, policy: Policy) -> Iterable[Finding]:
@@ -274,7 +281,7 @@ def _unclear(signals: Signals, policy: Policy) -> list[Finding]:
     best, likely, limits = _best(signals), likely_intents(signals, policy), policy.limits
     if best.intent in policy.desk.unknown_intents:
         # It had to be surer than the best of the intents that are known.
-        first = next((s for s in signals.ranking if s.intent != best.intent), NOBODY)
+        first = next((s for s in signals.ranking if s.intent != best.intent), NO_INTENT)
         return [Finding(Reason.OUT_OF_SCOPE, best.confidence, first.confidence, first.intent)]
     if best.confidence < limits.confidence or len(likely) > limits.options:
         return [Finding(Reason.NOT_UNDERSTOOD, best.confidence, limits.confidence, best.intent)]

@@ -181,7 +181,7 @@ def _baselines(tuning: Understood, testing: Understood, costs: Costs) -> dict[st
 
 
 def _doubt(parse: Parse) -> float:
-    return 1.0 - parse.ranking[0].confidence if parse.ranking else 1.0
+    return 1.0 - parse.best.confidence
 
 
 def _falls_back(parse: Parse) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -122,13 +122,9 @@ def fit_text_model(
     )
     slope, offset = calibrated[best]
     if base_rate is not None:
-        offset += _log_odds(base_rate) - _log_odds(float(wanted.mean()))
+        offset += float(logit(base_rate) - logit(wanted.mean()))
     model = replace(_pooled(rows, wanted, best, known), slope=slope, offset=offset)
     return Fitted(model, expit(slope * found[best] + offset))
-
-
-def _log_odds(share: float) -> float:
-    return float(np.log(share) - np.log1p(-share))
 
 
 def _pooled(

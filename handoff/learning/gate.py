@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handoff.app.understand import NOTHING, best_intents
+from handoff.app.understand import best_intents
 from handoff.core.errors import BadData
 from handoff.core.learning import GateVerdict, gate
 from handoff.core.limits import PolicyLimits
-from handoff.core.model import IntentScore
+from handoff.core.model import NO_INTENT, IntentScore
 from handoff.core.policy import Desk
 from handoff.core.text import plain_for_assistant
 from handoff.ports import Assistant
@@ -74,7 +74,7 @@ def judge(
     shop = {message.intent for message in messages if message.intent}
     # An intent for the unknown is no answer, however sure of it the assistant is.
     unknown = Desk().unknown_intents
-    known_answers = [NOTHING if a.intent in unknown else a for a in answers]
+    known_answers = [NO_INTENT if a.intent in unknown else a for a in answers]
     pairs = list(zip(messages, known_answers, strict=True))
     known = [(m, a) for m, a in pairs if m.intent]
     foreign = [(m, a) for m, a in pairs if not m.intent]
