@@ -84,7 +84,17 @@ class OnnxBackend:
         batches = [[one] for one in tokens] if self._alone else [tokens]
         return np.vstack([self._run(batch) for batch in batches])
 
+    def values(self, texts: Sequence[str], names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return what the graph computes under each name for a batch of texts."""
+        tokens = [self._tokenizer.encode(text) for text in texts]
+        found = self._session.run(list(names), self._given(tokens))
+        return {name: np.asarray(value) for name, value in zip(names, found, strict=True)}
+
     def _run(self, batch: Sequence[Any]) -> np.ndarray:
+        return np.asarray(self._session.run(None, self._given(batch))[0], dtype=np.float32)
+
+    def _given(self, batch: Sequence[Any]) -> dict[str, np.ndarray]:
+        """Return the graph's inputs for tokenised texts, padded to the longest."""
         shape = (len(batch), max(len(tokens.ids) for tokens in batch))
         fill = dict(zip(INPUTS, (self._pad, 0, 0), strict=True))
         given = {name: np.full(shape, fill[name], dtype=np.int64) for name in INPUTS}
@@ -92,8 +102,7 @@ class OnnxBackend:
             columns = (tokens.ids, tokens.attention_mask, tokens.type_ids)
             for name, values in zip(INPUTS, columns, strict=True):
                 given[name][row, : len(values)] = values
-        wanted = {name: values for name, values in given.items() if name in self._names}
-        return np.asarray(self._session.run(None, wanted)[0], dtype=np.float32)
+        return {name: values for name, values in given.items() if name in self._names}
 
 
 def load_torch_model(path: str, **options: Any) -> Any:

@@ -1,0 +1,87 @@
+"""Smoothing and quantising a graph, on the encoder every desk ships with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from handoff.adapters import quantisation
+from handoff.adapters.encoder_backends import OnnxBackend
+from handoff.adapters.onnx_export import FP32, TOKENIZER, Export
+from handoff.adapters.quantisation import FEWEST_TEXTS, quantise
+from handoff.bootstrap.encoders import examples_in
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    """Return training messages, for smoothing."""
+    return [text for text, _ in examples_in(PROJECT / "training_data").training][::10]
+
+
+@pytest.fixture(scope="module")
+def unseen() -> list[str]:
+    """Return messages nothing was smoothed for."""
+    return [text for text, _ in examples_in(PROJECT / "training_data").golden][::5]
+
+
+def backend(export: Export, graph: Path, alone: bool = False) -> OnnxBackend:
+    return OnnxBackend(graph, export.folder / TOKENIZER, graph.name, alone)
+
+
+def quantised(export: Export, folder: Path, texts: Sequence[str]) -> OnnxBackend:
+    int8 = folder / f"int8-{len(texts)}.onnx"
+    quantise(export.folder / FP32, export.folder / TOKENIZER, int8, texts)
+    assert [path.name for path in folder.iterdir()] == [int8.name]  # and nothing beside it
+    return backend(export, int8, alone=True)
+
+
+def test_smoothing_leaves_the_vectors_as_they_are(
+    export: Export, texts: list[str], unseen: list[str], tmp_path: Path
+) -> None:
+    graph, observed = onnx.load(export.folder / FP32), tmp_path / "observed.onnx"
+    before = len(graph.graph.node)
+    largest = quantisation._largest(graph, export.folder / TOKENIZER, observed, texts[:20])
+    quantisation._smooth(graph, largest)
+    onnx.checker.check_model(graph)
+    onnx.save(graph, tmp_path / "smoothed.onnx")
+    assert len(graph.graph.node) == before + len(largest) == before + 24  # four a layer
+    plain = backend(export, export.folder / FP32).encode(unseen)
+    smoothed = backend(export, tmp_path / "smoothed.onnx").encode(unseen)
+    np.testing.assert_allclose(smoothed, plain, atol=1e-5)
+
+
+def test_smoothed_in_8_bits_is_nearer_than_in_8_bits_alone(
+    export: Export, texts: list[str], unseen: list[str], tmp_path: Path
+) -> None:
+    plain = backend(export, export.folder / FP32).encode(unseen)
+
+    def apart(given: Sequence[str], name: str) -> float:
+        (tmp_path / name).mkdir()
+        vectors = quantised(export, tmp_path / name, given).encode(unseen)
+        return 1.0 - float((vectors * plain).sum(axis=1).mean())
+
+    assert len(texts) >= FEWEST_TEXTS
+    assert apart(texts, "smoothed") < 0.5 * apart((), "alone")
+
+
+def test_the_same_texts_give_the_same_file(
+    export: Export, texts: list[str], tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        quantised(export, tmp_path / name, texts)
+    first, second = (next((tmp_path / name).iterdir()).read_bytes() for name in ("first", "second"))
+    assert first == second
+
+
+def test_a_handful_of_texts_smooths_nothing(
+    export: Export, texts: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(quantisation, "_smooth", lambda *_: pytest.fail("smoothed by chance"))
+    quantised(export, tmp_path, texts[: FEWEST_TEXTS - 1])
