@@ -155,7 +155,7 @@ class Calibrator:
         group_of[self.classes == self.unknown] = -1  # stays, but its messages are novel too
         is_unknown = self.labels == self.unknown
         left_out_in = group_of[np.searchsorted(self.classes, self.labels)]
-        features, known = [np.zeros((0, 3))], [np.zeros(0, dtype=bool)]
+        features, known = [], []
         for group in range(GROUPS):
             left_out = left_out_in == group
             test = (self.fold_of >= 0) & (self.fold_of % GROUPS == group)
@@ -165,6 +165,8 @@ class Calibrator:
             views = self._views_without(train, test)
             features.append(novelty_features(views, probabilities_of(views, result)))
             known.append(~(left_out | is_unknown)[test])
+        if not features:
+            return np.zeros((0, 0)), np.zeros(0, dtype=bool)
         return np.vstack(features), np.concatenate(known)
 
     def _similarity_only(

@@ -38,7 +38,7 @@ from bot.components.intent_scores import (
 from bot.components.intent_views import Examples, Scorers
 from bot.components.word_bayes import terms
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 META_FILE, ARRAYS_FILE = "model.json", "model.npz"
 
 

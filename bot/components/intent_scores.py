@@ -84,11 +84,19 @@ def novelty_features(views: Views, probabilities: np.ndarray) -> np.ndarray:
     """What falls when a message is of a kind never trained.
 
     How near it is to its best intent by that intent's own measure, the highest score any intent
-    has in the regression, and how well its words tell the best intent from the others.
+    has in the regression, how well its words tell the best intent from the others, and how much
+    of what it is written of the best intent's examples hold too.
     """
     real = np.where(views.real, probabilities, -1.0)
     rows, best = np.arange(len(real)), real.argmax(axis=1)
-    return np.column_stack([views.familiarity[rows, best], views.energy, views.words[rows, best]])
+    return np.column_stack(
+        [
+            views.familiarity[rows, best],
+            views.energy,
+            views.words[rows, best],
+            views.coverage[rows, best],
+        ]
+    )
 
 
 def novelty_of(views: Views, probabilities: np.ndarray, calibration: Calibration) -> np.ndarray:

@@ -44,6 +44,7 @@ class Views:
     words: np.ndarray
     neighbours: np.ndarray
     familiarity: np.ndarray
+    coverage: np.ndarray  #: share of a message's pieces of words that the intent's examples hold
     energy: np.ndarray  #: by message: the highest score of a real intent before normalising
     real: np.ndarray  #: by column: an intent of its own, not the one for everything else
 
@@ -88,17 +89,19 @@ class Scorers:
         """Scores of messages under every view."""
         real = self.real
         few, many = self.neighbours.closeness(vectors)
-        logits, words = np.zeros(few.shape), np.zeros(few.shape)
+        logits, words, coverage = np.zeros(few.shape), np.zeros(few.shape), np.zeros(few.shape)
         if self._planes is not None and self._words is not None:
             coefficients, offsets = self._planes
             logits = self._by_intent(vectors.astype(np.float32) @ coefficients + offsets)
             words = self._by_intent(log_softmax(self._words.scores(terms), axis=1))
+            coverage = np.maximum.reduceat(self._words.coverage(terms), self._starts, axis=1)
         return Views(
             self.classes,
             log_softmax(logits, axis=1),
             words,
             few,
             self.neighbours.familiarity(many),
+            coverage,
             logits[:, real].max(axis=1),
             real,
         )

@@ -119,7 +119,7 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     IntentModel.train(*training([3, 3])).save(tmp_path)
-    meta = (tmp_path / "model.json").read_text().replace('"format": 2', '"format": 99')
+    meta = (tmp_path / "model.json").read_text().replace('"format": 3', '"format": 99')
     (tmp_path / "model.json").write_text(meta)
     with pytest.raises(ValueError, match="train again"):
         IntentModel.load(tmp_path)

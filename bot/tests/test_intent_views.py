@@ -60,6 +60,23 @@ def test_the_words_are_scored_as_scikit_learn_does() -> None:
     asked = ["where is the order", "nothing known", ""]
     wanted = vectorizer.transform(asked) @ bayes.feature_log_prob_.T
     np.testing.assert_allclose(ours.scores([terms(text) for text in asked]), wanted, atol=1e-5)
+    alone = np.vstack([ours.scores([terms(text)]) for text in asked])  # takes a way of its own
+    np.testing.assert_allclose(alone, wanted, atol=1e-5)
+
+
+def test_coverage_is_the_share_of_pieces_that_an_intent_holds() -> None:
+    bayes = WordBayes.fit([terms("an order"), terms("a parcel")], np.array([0, 1]), 2)
+    asked = ["order", "order a", "xyzw", "order xyzw", ""]
+    # Of "order a" four pieces are the first's; "a", as a word and as a piece, is the second's.
+    # "xyzw" is a short word and three pieces, none of them known, which count as the rarest.
+    wanted = [[1, 0], [4 / 6, 2 / 6], [0, 0], [4 / 8, 0], [0, 0]]
+    np.testing.assert_allclose(bayes.coverage([terms(text) for text in asked]), wanted)
+
+
+def test_what_is_held_by_all_counts_less_than_what_is_rare() -> None:
+    bayes = WordBayes.fit([terms("my cat"), terms("my dog")], np.array([0, 1]), 2)
+    first, second = bayes.coverage([terms("my cat")])[0]
+    assert first == pytest.approx(1.0) and 0.2 < second < 0.4  # "my" as word and piece, of six
 
 
 @pytest.mark.parametrize("sizes", [[1], [1, 3, 40], [12, 12, 12], [600, 2]])
