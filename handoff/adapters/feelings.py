@@ -17,15 +17,19 @@ import numpy as np
 import sklearn
 
 from handoff.core.model import Feelings
+from handoff.core.text import sentences
 from handoff.fitting.features import FEATURES_VERSION, TextFeatures
 from handoff.fitting.labelled import read_conversations, read_flags
 from handoff.fitting.text_model import Panel, TextModel, fit_text_model, topics_of
 from handoff.ports import Encoder
 
+REQUEST = "handoff"
+"""Name of the model of requests for a person."""
+
 MESSAGES = {
     "negative": Path("sentiment/messages.csv"),
     "angry": Path("sentiment/messages.csv"),
-    "handoff": Path("requests/messages.csv"),
+    REQUEST: Path("requests/messages.csv"),
 }
 """Label of each model and the file of training_data it is learned from."""
 
@@ -35,12 +39,16 @@ CONVERSATIONS = Path("handoffs/conversations.jsonl")
 OF_FEELING = frozenset({"negative", "angry"})
 """Labels that the words of a lexicon say something about by themselves."""
 
-BASE_RATES = {"handoff": 0.05}
+BASE_RATES = {REQUEST: 0.05}
 """How often a label occurs among real messages, where the training texts hold far more of it:
 customers who ask for a person were 3 % of the messages of NLU++ banking (Casanueva et al. 2022)."""
 
 PRECEDENT = "precedent"
 """Name of the model of what messages in those conversations needed."""
+
+
+MOST_SENTENCES = 8
+"""Sentences of a message that are read alone, the last ones: what a customer wants is said last."""
 
 
 @dataclass(slots=True)
@@ -64,21 +72,37 @@ class FeelingsModel:
         return (await self.read_many([text]))[0]
 
     async def read_many(self, texts: Sequence[str]) -> list[Feelings]:
-        """Return the probabilities for each message, in order."""
+        """Return the probabilities for each message, in order.
+
+        A request for a person is one wherever it stands, so a message asks for one as much as the
+        sentence of it that asks most. The mood is that of the whole.
+        """
         if not texts:
             return []
-        vectors = np.asarray(await self._encoder.encode(texts))
-        found = self._panel.predict(self._features.rows(texts, vectors))
-        precedent = found.get(PRECEDENT)
+        alone = [_read_alone(text) for text in texts]
+        parts = sorted({part for parts in alone for part in parts})
+        found = await self._probabilities([*texts, *parts])
+        precedent, asking = found.get(PRECEDENT), found[REQUEST]
+        asking_of = dict(zip(parts, asking[len(texts) :], strict=True))
         return [
             Feelings(
                 negative=float(found["negative"][i]),
                 angry=float(found["angry"][i]),
-                asks_for_person=float(found["handoff"][i]),
+                asks_for_person=float(max(asking[i], *(asking_of[p] for p in alone[i]), 0.0)),
                 precedent=None if precedent is None else float(precedent[i]),
             )
             for i in range(len(texts))
         ]
+
+    async def _probabilities(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        vectors = np.asarray(await self._encoder.encode(texts))
+        return self._panel.predict(self._features.rows(texts, vectors))
+
+
+def _read_alone(text: str) -> list[str]:
+    """Return the sentences of a message of several, to be read by themselves."""
+    found = sentences(text)
+    return found[-MOST_SENTENCES:] if len(found) > 1 else []
 
 
 def sources_in(training_data: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from handoff.core.errors import EmptyText, InvalidKey, TextTooLong, UnreadableText
@@ -29,6 +30,14 @@ def check_key(key: str, what: str) -> str:
     if not 0 < len(key) <= KEY_CHARACTERS or not key.isprintable():
         raise InvalidKey(what=what, limit=KEY_CHARACTERS)
     return key
+
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|[\r\n]+")
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a message in order, divided after end marks and at line breaks."""
+    return [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
 
 
 def plain_for_assistant(text: str) -> str:

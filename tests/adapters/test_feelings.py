@@ -24,6 +24,7 @@ from handoff.adapters.feelings import (
 )
 from handoff.core.errors import BadData
 from handoff.core.limits import PolicyLimits
+from handoff.core.text import sentences
 from handoff.fitting.labelled import read_conversations, read_flags
 from tests.conftest import TRAINING_DATA
 from tests.encoder_server import DIMENSION, HashingEncoder
@@ -222,6 +223,33 @@ async def test_probabilities_lie_on_the_right_side_of_the_limits(shipped: Feelin
     )
     assert angry.angry >= limits.angry and asking.asks_for_person >= limits.asks_for_person
     assert max(calm.angry, calm.negative, calm.asks_for_person) < 0.5
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The balance on my statement looks wrong to me. Can I speak to a person, please?",
+        "Put me through to an agent. My order is 10042 and it has been three days now.",
+        "My parcel has not come.\nIt was due on Tuesday\nI want to talk to a human",
+    ],
+)
+async def test_a_request_counts_wherever_it_stands(shipped: FeelingsModel, message: str) -> None:
+    alone = await shipped.read_many(sentences(message))
+    whole = await shipped.read(message)
+    assert whole.asks_for_person >= max(one.asks_for_person for one in alone)
+    assert whole.asks_for_person >= PolicyLimits().asks_for_person
+
+
+async def test_only_the_last_sentences_are_read_alone(tmp_path: Path) -> None:
+    encoder = CountingEncoder()
+    model = await load_feelings(encoder, small_data(tmp_path / "data"), tmp_path)
+    encoder.texts = 0
+    read = await model.read(" ".join(f"Sentence {number}." for number in range(500)))
+    assert 0.0 <= read.asks_for_person <= 1.0
+    assert encoder.texts == 1 + feelings.MOST_SENTENCES
+    encoder.texts = 0
+    await model.read("one sentence only")
+    assert encoder.texts == 1
 
 
 async def test_one_message_is_read_as_among_many(shipped: FeelingsModel) -> None:

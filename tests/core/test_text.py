@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handoff.core.errors import EmptyText, InvalidKey, TextTooLong, UnreadableText
-from handoff.core.text import check_key, check_text, plain_for_assistant
+from handoff.core.text import check_key, check_text, plain_for_assistant, sentences
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,22 @@ def test_the_assistant_never_hears_a_command_nor_nothing(text):
     assert heard
     assert not heard.startswith("/")
     assert heard == heard.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Where is it? I want a person!", ["Where is it?", "I want a person!"]),
+        ("one\ntwo\r\n\nthree", ["one", "two", "three"]),
+        ("it costs 3.50 at www.shop.example", ["it costs 3.50 at www.shop.example"]),
+        ("Hm... fine.", ["Hm...", "fine."]),
+        (" \n ", []),
+    ],
+)
+def test_sentences_end_at_end_marks_and_line_breaks(text: str, parts: list[str]) -> None:
+    assert sentences(text) == parts
+
+
+@given(st.text())
+def test_sentences_lose_nothing_but_white_space(text: str) -> None:
+    assert "".join("".join(sentences(text)).split()) == "".join(text.split())
