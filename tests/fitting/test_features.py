@@ -66,6 +66,18 @@ def test_rude_words_are_told_from_civil_ones() -> None:
     assert nothing < 0
 
 
+@pytest.mark.parametrize(
+    "text", ["you bloody idiots, you", "Good morning", "the and of", "", "zzqq"]
+)
+def test_rudeness_is_what_the_librarys_own_vectors_give(text: str) -> None:
+    from profanity_check.profanity_check import model, vectorizer
+
+    planes = [copy.estimator for copy in model.calibrated_classifiers_]
+    row = vectorizer.transform([text])
+    wanted = np.mean([(row @ plane.coef_[0] + plane.intercept_)[0] for plane in planes])
+    assert rudeness([text])[0] == pytest.approx(np.clip(wanted, -RUDENESS_CUT, RUDENESS_CUT))
+
+
 TEXTS = ["my parcel is late", "my parcel is here", "MY refund?!", "a refund"]
 SEEN = TextFeatures.known_columns(DIMENSION)
 
@@ -86,6 +98,16 @@ def test_words_and_their_pieces_have_length_1_each() -> None:
     terms = rows_of([*TEXTS, "refundable"])[:, SEEN.stop :]
     lengths = np.linalg.norm(terms, axis=1)
     assert lengths == pytest.approx([np.sqrt(2)] * 4 + [1])  # of the last only pieces are known
+
+
+def test_terms_weigh_what_scikit_learn_says() -> None:
+    features = TextFeatures().fit(TEXTS)
+    asked = [*TEXTS, "late, late, LATE parcel of mine", "zzqq", ""]
+    terms = features.rows(asked, vectors_of(asked)).tocsr()[:, SEEN.stop :].toarray()
+    wanted = features._terms.transform(asked).toarray()
+    for part in (features._is_piece == 0, features._is_piece == 1):
+        lengths = np.linalg.norm(wanted[:, part], axis=1, keepdims=True)
+        assert np.allclose(terms[:, part], wanted[:, part] / np.where(lengths, lengths, 1))
 
 
 def test_only_what_several_texts_hold_counts() -> None:
