@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import loads
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 
 from handoff.core.errors import AssistantUnavailable
 from handoff.core.limits import PARSE_SECONDS, TURN_SECONDS
@@ -22,15 +23,18 @@ RANKING = 10
 SWAP_SECONDS = 120.0
 """Longest wait for Rasa to swap its model, in seconds (34 s with Rasa's default pipeline)."""
 
+IDLE_SECONDS = 4.0
+"""How long an unused connection is kept, in seconds. Rasa's server closes its after five: a request
+sent in that very moment would be lost."""
+
 
 class RasaAssistant:
     """Implements `ports.Assistant`. Its error sentences name the fault, never the token."""
 
     def __init__(self, url: str, token: str = "") -> None:
+        self._url = url.rstrip("/")
         self._token = token
-        self._client = httpx.AsyncClient(
-            base_url=url, timeout=httpx.Timeout(TURN_SECONDS, connect=2.0), trust_env=False
-        )
+        self._opened: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> RasaAssistant:
         return self
@@ -45,7 +49,21 @@ class RasaAssistant:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        if self._opened is not None:
+            await self._opened.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        """Return the connections to Rasa, which belong to the event loop that first asks.
+
+        No proxy of the environment is used (aiohttp's default), no cookie kept.
+        """
+        if self._opened is None:
+            self._opened = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(keepalive_timeout=IDLE_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(),
+            )
+        return self._opened
 
     async def parse(self, text: str) -> Parse:
         """Ask `POST /model/parse`."""
@@ -92,19 +110,23 @@ class RasaAssistant:
     ) -> Any:
         params = {**(params or {}), **({"token": self._token} if self._token else {})}
         try:
-            # httpx counts each piece of an answer anew; the customer waits for the whole.
-            async with asyncio.timeout(seconds):
-                answer = await self._client.request(
-                    method, path, json=json, params=params, timeout=seconds
-                )
-        except (httpx.TimeoutException, TimeoutError):
+            async with (
+                asyncio.timeout(seconds),
+                self._session().request(
+                    method, self._url + path, json=json, params=params, allow_redirects=False
+                ) as answer,
+            ):
+                status, content = answer.status, await answer.read()
+        except TimeoutError:
             raise AssistantUnavailable(why=f"no answer within {seconds:g} seconds") from None
-        except httpx.HTTPError as error:
+        except aiohttp.ClientConnectorError:
+            raise AssistantUnavailable(why=f"ConnectError at {path}") from None
+        except (aiohttp.ClientError, OSError) as error:
             raise AssistantUnavailable(why=f"{type(error).__name__} at {path}") from None
-        if answer.status_code >= 400:
-            raise AssistantUnavailable(why=f"status {answer.status_code} at {path}")
+        if status >= 400:
+            raise AssistantUnavailable(why=f"status {status} at {path}")
         try:
-            return answer.json() if answer.content else None
+            return loads(content) if content else None
         except ValueError:
             raise AssistantUnavailable(why=f"no JSON at {path}") from None
 

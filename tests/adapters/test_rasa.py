@@ -40,6 +40,8 @@ class RasaServer:
         self.asked: list[tuple[str, str, dict[str, list[str]], Any]] = []
         self.status = 200
         self.body = b"{}"
+        self.connections = 0
+        self.moved = ""
         self.held = asyncio.Event()
         self.held.set()
 
@@ -50,6 +52,7 @@ class RasaServer:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
+        self.connections += 1
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 await self._answer(head.decode(), reader, writer)
@@ -69,7 +72,8 @@ class RasaServer:
         sent = json.loads(body) if body else None
         self.asked.append((method, urlsplit(target).path, query, sent))
         await self.held.wait()
-        length = f"HTTP/1.1 {self.status} Answer\r\nContent-Length: {len(self.body)}\r\n\r\n"
+        moved = f"Location: {self.moved}\r\n" if self.moved else ""
+        length = f"HTTP/1.1 {self.status} Answer\r\n{moved}Content-Length: {len(self.body)}\r\n\r\n"
         writer.write(length.encode() + self.body)
         await writer.drain()
 
@@ -330,6 +334,41 @@ async def test_after_a_failure_the_next_call_is_answered(
         await assistant.parse("hello")
     server.answers(PARSED)
     assert (await assistant.parse("hello")).model == "abc123"
+
+
+async def test_one_connection_carries_many_calls(
+    server: RasaServer, assistant: RasaAssistant
+) -> None:
+    server.answers(PARSED)
+    for _ in range(3):
+        await assistant.parse("hello")
+    assert (len(server.asked), server.connections) == (3, 1)
+
+
+async def test_the_token_does_not_follow_to_another_address(
+    server: RasaServer, assistant: RasaAssistant
+) -> None:
+    async with serving() as other:
+        server.answers(b"", 307)
+        server.moved = f"{other.url}/model/parse"
+        with pytest.raises(AssistantUnavailable):
+            await assistant.parse("hello")
+        assert not other.asked
+
+
+async def test_an_assistant_below_a_path(server: RasaServer) -> None:
+    server.answers(PARSED)
+    async with RasaAssistant(f"{server.url}/rasa/", TOKEN) as assistant:
+        await assistant.parse("hello")
+    assert server.asked[0][:2] == ("POST", "/rasa/model/parse")
+
+
+@pytest.mark.parametrize("url", ["somewhere", "ftp://127.0.0.1", "http://"])
+async def test_what_is_no_address_is_an_assistant_unavailable(url: str) -> None:
+    async with RasaAssistant(url, TOKEN) as assistant:
+        with pytest.raises(AssistantUnavailable, match="at /model/parse") as refusal:
+            await assistant.parse("hello")
+    no_secret(refusal)
 
 
 @pytest.mark.parametrize("body", [[], "parsed", None, 7, {"intent_ranking": "greet"}])

@@ -22,7 +22,6 @@ BY_NAME = {
 """Dependencies that no file of the desk imports itself, and who does."""
 
 TOOLS = {
-    "aiohttp": "the transport of python-socketio's client in the tests",
     "import-linter": "`make check` and the test below run it",
     "pyright": "`make check` runs it",
     "pytest-asyncio": "pytest loads it",
