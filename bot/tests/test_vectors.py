@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
+from contextlib import contextmanager
 from pathlib import Path
-from typing import List
+from typing import BinaryIO, Iterator, List, Sequence
 
 import numpy as np
 import pytest
@@ -74,6 +78,123 @@ def test_a_refused_token_is_named(encoder: FakeEncoder) -> None:
     encoder.status = 401
     with pytest.raises(EncoderUnavailable, match="401; check HANDOFF_INTERNAL_TOKEN"):
         EncoderClient().encode_one("a")
+
+
+VECTOR = json.dumps({"digest": "d", "dimension": 1, "vectors": [[1.0]]}).encode()
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(VECTOR), VECTOR)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (
+    len(VECTOR),
+    VECTOR,
+)
+
+
+class Scripted:
+    """A server that gives each connection the raw answers of one list, and then hangs up."""
+
+    def __init__(self, *connections: List[bytes]) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.heads: List[str] = []
+        self._thread = threading.Thread(target=self._serve, args=(connections,), daemon=True)
+        self._thread.start()
+
+    def _serve(self, connections: Sequence[List[bytes]]) -> None:
+        for answers in connections:
+            stream, _ = self._socket.accept()
+            with stream, stream.makefile("rb") as lines:
+                for answer in answers:
+                    self.heads.append(self._request(lines))
+                    stream.sendall(answer)
+
+    @staticmethod
+    def _request(lines: BinaryIO) -> str:
+        head: List[str] = []
+        while not head or head[-1] != "\r\n":
+            line = lines.readline().decode()
+            assert line, "the client has hung up"
+            head.append(line)
+        lines.read(int("".join(head).lower().split("content-length: ")[1].split()[0]))
+        return "".join(head)
+
+    def hung_up(self) -> None:
+        """Returns once every connection is closed."""
+        self._thread.join(5)
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._socket.close()
+
+
+@contextmanager
+def scripted(*connections: List[bytes]) -> Iterator[Scripted]:
+    """A server of raw answers."""
+    server = Scripted(*connections)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("answer", [WHOLE, CHUNKED])
+def test_one_connection_carries_many_requests(answer: bytes) -> None:
+    with scripted([answer, answer, answer]) as server:
+        client = EncoderClient(server.url + "/below")
+        for text in ("a", "b", "c"):
+            np.testing.assert_array_equal(client.encode_one(text).vectors, [[1.0]])
+        server.hung_up()
+    assert {head.split("\r\n")[0] for head in server.heads} == {"POST /below/v1/embed HTTP/1.1"}
+    assert len(server.heads) == 3
+
+
+def test_after_the_server_has_hung_up_it_is_asked_on_a_new_connection() -> None:
+    with scripted([WHOLE], [WHOLE]) as server:
+        client = EncoderClient(server.url)
+        for text in ("a", "b"):
+            np.testing.assert_array_equal(client.encode_one(text).vectors, [[1.0]])
+
+
+def test_a_server_that_takes_one_request_a_connection_is_obeyed() -> None:
+    last = WHOLE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+    with scripted([last], [last]) as server:
+        client = EncoderClient(server.url)
+        for text in ("a", "b"):
+            np.testing.assert_array_equal(client.encode_one(text).vectors, [[1.0]])
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"", "ConnectionResetError"),
+        (WHOLE[:-3], "ConnectionResetError"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "HttpParserError"),
+    ],
+)
+def test_an_answer_that_breaks_off_or_is_no_http(answer: bytes, why: str) -> None:
+    with scripted([answer], [WHOLE]) as server:
+        client = EncoderClient(server.url)
+        with pytest.raises(EncoderUnavailable, match=f"cannot be reached .{why}"):
+            client.encode_one("a")
+        np.testing.assert_array_equal(client.encode_one("a").vectors, [[1.0]])
+
+
+def test_a_silent_server_is_waited_for_so_long() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(EncoderUnavailable, match="cannot be reached .(timeout|TimeoutError)"):
+            EncoderClient(url, read_seconds=0.05).encode_one("a")
+
+
+@pytest.mark.parametrize(
+    "url", ["somewhere", "ftp://127.0.0.1", "http://", "http://a:b", "http://["]
+)
+def test_what_is_no_address_is_named(url: str) -> None:
+    with pytest.raises(EncoderUnavailable, match="HANDOFF_ENCODER_URL"):
+        EncoderClient(url).encode_one("a")
+
+
+def test_a_token_of_two_lines_is_not_sent() -> None:
+    with scripted() as server, pytest.raises(EncoderUnavailable, match="ValueError"):
+        EncoderClient(server.url, "secret\r\nX-Other: yes", read_seconds=0.5).encode_one("a")
 
 
 def test_a_message_parsed_twice_is_asked_for_once(encoder: FakeEncoder) -> None:
