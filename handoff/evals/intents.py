@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from handoff.app.understand import best_intents
+from handoff.app.understand import parse_all
 from handoff.core.errors import BadData
 from handoff.core.learning import neutralise
-from handoff.core.model import IntentScore
+from handoff.core.model import Parse
 from handoff.core.text import plain_for_assistant
 from handoff.evals.baselines import judge_by_vectors
 from handoff.evals.metrics import (
@@ -183,11 +183,11 @@ async def _understand(
     texts: Sequence[str],
     encoder: Encoder | None,
     progress: Progress,
-) -> list[IntentScore]:
+) -> list[Parse]:
     """Have every text understood, encoded in batches while the server starts."""
     async with warming(encoder, texts) as warmed, server as assistant:
         await warmed
-        return await best_intents(assistant, texts, progress)
+        return await parse_all(assistant, texts, progress)
 
 
 @asynccontextmanager
@@ -221,15 +221,16 @@ def _check_oos(
 
 def _judge(
     messages: Sequence[Labelled],
-    answers: Sequence[IntentScore],
+    answers: Sequence[Parse],
     label_of: Mapping[str, str],
     oos_labels: Sequence[str],
 ) -> Judged:
     return Judged.of(
         [message.intent for message in messages],
-        [label_of.get(answer.intent, answer.intent) for answer in answers],
-        [answer.confidence for answer in answers],
+        [label_of.get(answer.best.intent, answer.best.intent) for answer in answers],
+        [answer.best.confidence for answer in answers],
         oos_labels,
+        [answer.novelty for answer in answers],
     )
 
 

@@ -35,13 +35,16 @@ class Judged:
     """What a model said about labelled messages; one entry a message in each array.
 
     `label` is the true label, `intent` the best intent, `confidence` the model's in it (0 to 1),
-    `in_scope` whether the label is an intent rather than a kind of out of scope.
+    `in_scope` whether the label is an intent rather than a kind of out of scope, `novelty` how far
+    the model takes the message for none of its intents (0 to 1; lack of confidence where it does
+    not say).
     """
 
     label: np.ndarray
     intent: np.ndarray
     confidence: np.ndarray
     in_scope: np.ndarray
+    novelty: np.ndarray
 
     @classmethod
     def of(
@@ -50,12 +53,15 @@ class Judged:
         intents: Sequence[str],
         confidences: Sequence[float],
         oos_labels: Sequence[str] = (),
+        novelty: Sequence[float | None] | None = None,
     ) -> Judged:
         """Build it from lists; every label of `oos_labels` is out of scope."""
         label = np.asarray(labels, dtype=object)
         in_scope = np.asarray([name not in set(oos_labels) for name in labels], dtype=bool)
         confidence = np.asarray(confidences, dtype=float)
-        return cls(label, np.asarray(intents, dtype=object), confidence, in_scope)
+        told = np.asarray(novelty if novelty is not None else [None] * len(labels), dtype=float)
+        strange = np.where(np.isnan(told), 1.0 - confidence, told)
+        return cls(label, np.asarray(intents, dtype=object), confidence, in_scope, strange)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -68,7 +74,11 @@ class Judged:
     def take(self, rows: np.ndarray) -> Judged:
         """Return the messages of these rows."""
         return Judged(
-            self.label[rows], self.intent[rows], self.confidence[rows], self.in_scope[rows]
+            self.label[rows],
+            self.intent[rows],
+            self.confidence[rows],
+            self.in_scope[rows],
+            self.novelty[rows],
         )
 
 
@@ -123,9 +133,12 @@ def auroc(positive: np.ndarray, score: np.ndarray) -> float | None:
 
 
 def oos_auroc(judged: Judged, oos_label: str) -> float | None:
-    """Return how well lack of confidence tells messages of this label from in-scope ones."""
+    """Return how well novelty tells messages of this label from in-scope ones.
+
+    Not lack of confidence, which also falls for a message between two known intents.
+    """
     rows = judged.in_scope | (judged.label == oos_label)
-    return auroc(~judged.in_scope[rows], 1.0 - judged.confidence[rows])
+    return auroc(~judged.in_scope[rows], judged.novelty[rows])
 
 
 def average_precision(positive: np.ndarray, score: np.ndarray) -> float | None:

@@ -103,6 +103,16 @@ def test_auroc_compares_one_kind_of_out_of_scope_with_all_in_scope(judged: Judge
     assert metrics.oos_auroc(judged, "absent") is None
 
 
+def test_auroc_is_of_novelty_where_it_is_told() -> None:
+    """A message torn between two known intents is unsure, and not strange."""
+    labels, confidences = ["a", "a", "o"], [0.9, 0.3, 0.5]
+    told = Judged.of(labels, ["a"] * 3, confidences, ["o"], [0.1, 0.2, 0.9])
+    partly = Judged.of(labels, ["a"] * 3, confidences, ["o"], [0.1, None, 0.65])
+    silent = Judged.of(labels, ["a"] * 3, confidences, ["o"])
+    assert [metrics.oos_auroc(one, "o") for one in (told, partly, silent)] == [1.0, 0.5, 0.5]
+    assert told.take(np.array([2])).novelty.tolist() == [0.9]
+
+
 @given(rows)
 def test_auroc_is_scikit_learns(data: list[tuple[str, str, float]]) -> None:
     judged = Judged.of(*map(list, zip(*data, strict=True)), ["o"])  # type: ignore[arg-type]
