@@ -88,7 +88,8 @@ class _Answer:
 class _Connection:
     """A keep-alive connection for POST requests to one address.
 
-    Written for one small request a customer's message: `requests` takes 1 ms for it, this a tenth.
+    Written for one small request a customer's message: `requests` takes 0.66 ms of the processor
+    for it, this 0.10.
     No proxy of the environment comes between.
     """
 
