@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
-import socket
-import ssl
 import threading
 from collections import OrderedDict
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Text
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Dict, List, NamedTuple, Optional, Sequence, Text, Tuple
 from urllib.parse import urlsplit
 
-import httptools
 import numpy as np
 
 from rasa.shared.exceptions import RasaException
@@ -42,64 +40,20 @@ class Encoded(NamedTuple):
     digest: Text
 
 
-class _Answer:
-    """An HTTP answer as `httptools` reads it."""
-
-    def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self._parts: List[bytes] = []
-        self._whole = False
-        self.keeps_alive = False  #: whether the server takes another request on this connection
-
-    def on_body(self, part: bytes) -> None:
-        """Called by the parser."""
-        self._parts.append(part)
-
-    def on_message_complete(self) -> None:
-        """Called by the parser, which forgets afterwards what the connection is to become."""
-        self._whole = True
-        self.keeps_alive = self._parser.should_keep_alive()
-
-    def read(self, stream: socket.socket) -> "_Answer":
-        """Reads from the stream until the answer is complete.
-
-        Raises:
-            ConnectionError: the stream ended before.
-            httptools.HttpParserError: what came is not HTTP.
-        """
-        while not self._whole:
-            data = stream.recv(65536)
-            if not data:
-                raise ConnectionResetError("the connection ended before the answer")
-            self._parser.feed_data(data)
-        return self
-
-    @property
-    def status(self) -> int:
-        """The status code."""
-        return self._parser.get_status_code()
-
-    @property
-    def content(self) -> bytes:
-        """The body."""
-        return b"".join(self._parts)
-
-
 class _Connection:
     """A keep-alive connection for POST requests to one address.
 
-    Written for one small request a customer's message: `requests` takes 0.66 ms of the processor
-    for it, this 0.10.
-    No proxy of the environment comes between.
+    One small request a customer's message: `requests` takes 0.66 ms of the processor for it, the
+    standard library a third of that. No proxy of the environment comes between.
     """
 
     def __init__(self, url: Text, connect_seconds: float, read_seconds: float) -> None:
         self._url = url
         self._seconds = (connect_seconds, read_seconds)
-        self._stream: Optional[socket.socket] = None
+        self._open: Optional[HTTPConnection] = None
 
-    def post(self, path: Text, content: bytes, headers: Dict[Text, Text]) -> _Answer:
-        """The answer to JSON; it must say how long it is, as a length or in chunks.
+    def post(self, path: Text, content: bytes, headers: Dict[Text, Text]) -> Tuple[int, bytes]:
+        """Status and body of the answer to JSON.
 
         A server closes a connection that was idle for some seconds, which shows only when it is
         used again; the request, which must bear being sent twice, is then sent once more.
@@ -107,54 +61,45 @@ class _Connection:
         Raises:
             OSError: no connection, no answer in time, or one that broke off.
             ValueError: the address is none, or a header cannot be sent.
-            httptools.HttpParserError: the answer is not HTTP.
+            HTTPException: the answer is not HTTP, or not whole.
         """
-        parts = urlsplit(self._url)
-        host = parts.netloc.rpartition("@")[2]
-        lines = [f"POST {parts.path}{path} HTTP/1.1", f"Host: {host}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
-        if any("\r" in line or "\n" in line for line in lines):
-            raise ValueError("a header must be one line")
-        # Head and body in one piece: the server wakes up once for it.
-        request = "\r\n".join([*lines, "", ""]).encode("latin-1") + content
-        if self._stream is not None:
+        if self._open is not None:
             try:
-                return self._exchange(self._stream, request)
+                return self._exchange(self._open, path, content, headers)
             except ConnectionError:
                 pass  # idle for too long: a new connection is opened below
-        return self._exchange(self._open(), request)
+        self._open = self._connected()
+        return self._exchange(self._open, path, content, headers)
 
-    def _open(self) -> socket.socket:
+    def _connected(self) -> HTTPConnection:
         parts = urlsplit(self._url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        kind = {"http": HTTPConnection, "https": HTTPSConnection}.get(parts.scheme)
+        if kind is None or not parts.hostname:
             raise ValueError("no address of a server")
-        secure = parts.scheme == "https"
-        address = (parts.hostname, parts.port or (443 if secure else 80))
         connect_seconds, read_seconds = self._seconds
-        stream = socket.create_connection(address, connect_seconds)
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if secure:
-            context = ssl.create_default_context()
-            stream = context.wrap_socket(stream, server_hostname=parts.hostname)
-        stream.settimeout(read_seconds)
-        self._stream = stream
-        return stream
+        connection = kind(parts.hostname, parts.port, timeout=connect_seconds)
+        connection.connect()
+        connection.sock.settimeout(read_seconds)
+        return connection
 
-    def _exchange(self, stream: socket.socket, request: bytes) -> _Answer:
+    def _exchange(
+        self, connection: HTTPConnection, path: Text, content: bytes, headers: Dict[Text, Text]
+    ) -> Tuple[int, bytes]:
+        sent = {**headers, "Content-Type": "application/json"}
         try:
-            stream.sendall(request)
-            answer = _Answer().read(stream)
+            connection.request("POST", urlsplit(self._url).path + path, content, sent)
+            answer = connection.getresponse()
+            found = answer.status, answer.read()
         except BaseException:
-            self._close(stream)
+            self._close(connection)
             raise
-        if not answer.keeps_alive:
-            self._close(stream)
-        return answer
+        if connection.sock is None:  # the server takes no other request on it
+            self._close(connection)
+        return found
 
-    def _close(self, stream: socket.socket) -> None:
-        self._stream = None
-        stream.close()
+    def _close(self, connection: HTTPConnection) -> None:
+        self._open = None
+        connection.close()
 
 
 class EncoderClient:
@@ -224,18 +169,18 @@ class EncoderClient:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
             with self._lock:
-                answer = self._connection.post("/v1/embed", body, headers)
-        except (OSError, ValueError, httptools.HttpParserError) as error:
+                status, content = self._connection.post("/v1/embed", body, headers)
+        except (OSError, ValueError, HTTPException) as error:
             raise EncoderUnavailable(
                 f"The sentence encoder at {self.url} cannot be reached "
                 f"({type(error).__name__}). Start it, or set {URL_VARIABLE}."
             ) from error
-        if answer.status != 200:
+        if status != 200:
             raise EncoderUnavailable(
-                f"The sentence encoder at {self.url} answered {answer.status}"
-                + (f"; check {TOKEN_VARIABLE}." if answer.status in (401, 403) else ".")
+                f"The sentence encoder at {self.url} answered {status}"
+                + (f"; check {TOKEN_VARIABLE}." if status in (401, 403) else ".")
             )
-        return self._read(answer.content, len(texts))
+        return self._read(content, len(texts))
 
     def _read(self, content: bytes, count: int) -> Encoded:
         try:

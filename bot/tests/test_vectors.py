@@ -164,9 +164,9 @@ def test_a_server_that_takes_one_request_a_connection_is_obeyed() -> None:
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (b"", "ConnectionResetError"),
-        (WHOLE[:-3], "ConnectionResetError"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "HttpParserError"),
+        (b"", "RemoteDisconnected"),
+        (WHOLE[:-3], "IncompleteRead"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "BadStatusLine"),
     ],
 )
 def test_an_answer_that_breaks_off_or_is_no_http(answer: bytes, why: str) -> None:
