@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import threading
+import ssl
 from collections import OrderedDict
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Dict, List, NamedTuple, Optional, Sequence, Text, Tuple
@@ -43,8 +43,9 @@ class Encoded(NamedTuple):
 class _Connection:
     """A keep-alive connection for POST requests to one address.
 
-    One small request a customer's message: `requests` takes 0.66 ms of the processor for it, the
-    standard library a third of that. No proxy of the environment comes between.
+    One small request a customer's message: `requests` takes 0.58 ms of the processor for it, the
+    standard library 0.15. No proxy of the environment comes between. For one thread at a time, as
+    Rasa runs its graph.
     """
 
     def __init__(self, url: Text, connect_seconds: float, read_seconds: float) -> None:
@@ -60,13 +61,13 @@ class _Connection:
 
         Raises:
             OSError: no connection, no answer in time, or one that broke off.
-            ValueError: the address is none, or a header cannot be sent.
+            ValueError: the address is none.
             HTTPException: the answer is not HTTP, or not whole.
         """
         if self._open is not None:
             try:
                 return self._exchange(self._open, path, content, headers)
-            except ConnectionError:
+            except (ConnectionError, ssl.SSLError):
                 pass  # idle for too long: a new connection is opened below
         self._open = self._connected()
         return self._exchange(self._open, path, content, headers)
@@ -77,7 +78,8 @@ class _Connection:
         if kind is None or not parts.hostname:
             raise ValueError("no address of a server")
         connect_seconds, read_seconds = self._seconds
-        connection = kind(parts.hostname, parts.port, timeout=connect_seconds)
+        port = parts.port or kind.default_port
+        connection = kind(parts.hostname, port, timeout=connect_seconds)
         connection.connect()
         connection.sock.settimeout(read_seconds)
         return connection
@@ -122,7 +124,6 @@ class EncoderClient:
         self.url = (url or os.environ.get(URL_VARIABLE) or DEFAULT_URL).rstrip("/")
         self._token = token or os.environ.get(TOKEN_VARIABLE) or ""
         self._connection = _Connection(self.url, connect_seconds, read_seconds)
-        self._lock = threading.Lock()  # one connection carries one request at a time
         self._remembered: "OrderedDict[Text, np.ndarray]" = OrderedDict()
         self._digest: Optional[Text] = None
 
@@ -166,10 +167,11 @@ class EncoderClient:
 
     def _ask(self, texts: List[Text]) -> Encoded:
         body = json.dumps({"texts": texts, "encoding_format": "base64"}).encode()
+        if not (self._token.isascii() and self._token.isprintable()):
+            raise EncoderUnavailable(f"{TOKEN_VARIABLE} holds characters that cannot be sent.")
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
-            with self._lock:
-                status, content = self._connection.post("/v1/embed", body, headers)
+            status, content = self._connection.post("/v1/embed", body, headers)
         except (OSError, ValueError, HTTPException) as error:
             raise EncoderUnavailable(
                 f"The sentence encoder at {self.url} cannot be reached "

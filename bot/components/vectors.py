@@ -42,7 +42,7 @@ class SentenceVectorFeaturizer(DenseFeaturizer, GraphComponent):
     @staticmethod
     def required_packages() -> List[Text]:
         """Packages besides Rasa's own."""
-        return ["numpy"]
+        return []
 
     @staticmethod
     def get_default_config() -> Dict[Text, Any]:

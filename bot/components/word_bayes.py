@@ -95,8 +95,8 @@ def _weighed(
     shape = (len(messages), len(rarity))
     if not known:
         return sparse.csr_matrix(shape, dtype=np.float32)
-    values = np.concatenate([values for _, values in known])
-    return sparse.csr_matrix((values, np.concatenate([at for at, _ in known]), ends), shape)
+    columns = np.concatenate([columns for columns, _ in known])
+    return sparse.csr_matrix((np.concatenate([v for _, v in known]), columns, ends), shape)
 
 
 def _known(

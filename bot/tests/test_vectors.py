@@ -7,12 +7,17 @@ import socket
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, List, Sequence
+from typing import BinaryIO, Iterator, List, Sequence, Tuple
 
 import numpy as np
 import pytest
 
-from bot.components.encoder_client import EncoderChanged, EncoderClient, EncoderUnavailable
+from bot.components.encoder_client import (
+    TOKEN_VARIABLE,
+    EncoderChanged,
+    EncoderClient,
+    EncoderUnavailable,
+)
 from bot.components.vectors import SentenceVectorFeaturizer
 from bot.tests.conftest import FakeEncoder, closed_port_url, word_vectors
 from rasa.engine.graph import ExecutionContext, GraphSchema
@@ -119,6 +124,7 @@ class Scripted:
     def hung_up(self) -> None:
         """Returns once every connection is closed."""
         self._thread.join(5)
+        assert not self._thread.is_alive()
 
     def close(self) -> None:
         """Stops listening."""
@@ -192,9 +198,30 @@ def test_what_is_no_address_is_named(url: str) -> None:
         EncoderClient(url).encode_one("a")
 
 
-def test_a_token_of_two_lines_is_not_sent() -> None:
-    with scripted() as server, pytest.raises(EncoderUnavailable, match="ValueError"):
-        EncoderClient(server.url, "secret\r\nX-Other: yes", read_seconds=0.5).encode_one("a")
+@pytest.mark.parametrize("token", ["secret\r\nX-Other: yes", "secret\n", "sécret"])
+def test_a_token_that_cannot_be_sent_is_named_and_not_shown(token: str) -> None:
+    with scripted() as server, pytest.raises(EncoderUnavailable, match=TOKEN_VARIABLE) as refusal:
+        EncoderClient(server.url, token, read_seconds=0.5).encode_one("a")
+    assert "cret" not in str(refusal.value)
+    assert refusal.value.__cause__ is refusal.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("http://[::1]", 80), ("https://[::1]", 443), ("http://[::1]:8001", 8001)]
+)
+def test_the_port_is_the_addresss_or_the_usual_one(
+    url: str, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def refuse(address: Tuple[str, int], *_: object, **__: object) -> None:
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(EncoderUnavailable, match="cannot be reached"):
+        EncoderClient(url).encode_one("a")
+    assert asked == [("::1", port)]
 
 
 def test_a_message_parsed_twice_is_asked_for_once(encoder: FakeEncoder) -> None:

@@ -81,7 +81,9 @@ class FeelingsModel:
             return []
         alone = [_read_alone(text) for text in texts]
         parts = sorted({part for parts in alone for part in parts})
-        found = await self._probabilities([*texts, *parts])
+        # The messages first: others wait for their vectors, nobody for those of the sentences.
+        vectors = [*await self._encoder.encode(texts), *await self._encoder.encode(parts)]
+        found = self._panel.predict(self._features.rows([*texts, *parts], np.asarray(vectors)))
         precedent, asking = found.get(PRECEDENT), found[REQUEST]
         asking_of = dict(zip(parts, asking[len(texts) :], strict=True))
         return [
@@ -93,10 +95,6 @@ class FeelingsModel:
             )
             for i in range(len(texts))
         ]
-
-    async def _probabilities(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
-        vectors = np.asarray(await self._encoder.encode(texts))
-        return self._panel.predict(self._features.rows(texts, vectors))
 
 
 def _read_alone(text: str) -> list[str]:

@@ -279,8 +279,8 @@ def _encoded(backend: OnnxBackend, texts: Sequence[str]) -> np.ndarray:
 def _accuracy(vectors: np.ndarray, labels: Sequence[str]) -> float:
     """Return the per cent of messages judged rightly by a classifier that has not learned them.
 
-    The mean of several cross-validations: by one alone, int8 loses between -0.25 and 0.45 points
-    of what are 0.05 on average.
+    The mean of several cross-validations: by one alone, what int8 costs lay between -0.25 and 0.45
+    points, depending on how the messages were divided.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score

@@ -23,6 +23,9 @@ RANKING = 10
 SWAP_SECONDS = 120.0
 """Longest wait for Rasa to swap its model, in seconds (34 s with Rasa's default pipeline)."""
 
+CONNECT_SECONDS = 2.0
+"""Longest wait for a connection, in seconds; `_call` limits the whole."""
+
 IDLE_SECONDS = 4.0
 """How long an unused connection is kept, in seconds. Rasa's server closes its after five: a request
 sent in that very moment would be lost."""
@@ -61,7 +64,7 @@ class RasaAssistant:
             self._opened = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(keepalive_timeout=IDLE_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(),
+                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS),
             )
         return self._opened
 
@@ -117,13 +120,13 @@ class RasaAssistant:
                 ) as answer,
             ):
                 status, content = answer.status, await answer.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+            raise AssistantUnavailable(why=f"ConnectError at {path}") from None
         except TimeoutError:
             raise AssistantUnavailable(why=f"no answer within {seconds:g} seconds") from None
-        except aiohttp.ClientConnectorError:
-            raise AssistantUnavailable(why=f"ConnectError at {path}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise AssistantUnavailable(why=f"{type(error).__name__} at {path}") from None
-        if status >= 400:
+        if status >= 300:  # Rasa sends nobody elsewhere
             raise AssistantUnavailable(why=f"status {status} at {path}")
         try:
             return loads(content) if content else None

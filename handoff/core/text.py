@@ -8,6 +8,9 @@ import unicodedata
 from handoff.core.errors import EmptyText, InvalidKey, TextTooLong, UnreadableText
 from handoff.core.limits import KEY_CHARACTERS, MESSAGE_CHARACTERS
 
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|[\r\n]+")
+"""Between two sentences: after an end mark, or at a line break."""
+
 
 def check_text(text: str) -> str:
     """Return `text` without surrounding white space, or raise the refusal that names its fault.
@@ -30,9 +33,6 @@ def check_key(key: str, what: str) -> str:
     if not 0 < len(key) <= KEY_CHARACTERS or not key.isprintable():
         raise InvalidKey(what=what, limit=KEY_CHARACTERS)
     return key
-
-
-_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|[\r\n]+")
 
 
 def sentences(text: str) -> list[str]:

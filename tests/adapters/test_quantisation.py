@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
+from onnx.helper import make_graph, make_model, make_node
 
 from handoff.adapters import quantisation
 from handoff.adapters.encoder_backends import OnnxBackend
@@ -54,6 +56,19 @@ def test_smoothing_leaves_the_vectors_as_they_are(
     plain = backend(export, export.folder / FP32).encode(unseen)
     smoothed = backend(export, tmp_path / "smoothed.onnx").encode(unseen)
     np.testing.assert_allclose(smoothed, plain, atol=1e-5)
+
+
+def test_weights_that_two_products_share_stay_as_they_are() -> None:
+    """A factor fits the activations of one product; the other's would be multiplied too."""
+    products = [make_node("MatMul", [name, "shared"], [f"{name}2"]) for name in ("a", "b")]
+    own = make_node("MatMul", ["a2", "own"], ["c"])
+    three = make_node("MatMul", ["b2", "stack"], ["d"])
+    weights = [
+        numpy_helper.from_array(np.ones(shape, np.float32), name)
+        for name, shape in (("shared", (3, 3)), ("own", (3, 3)), ("stack", (2, 3, 3)))
+    ]
+    graph = make_model(make_graph([*products, own, three], "g", [], [], weights))
+    assert {name: len(nodes) for name, nodes in quantisation._matrices(graph).items()} == {"a2": 1}
 
 
 def test_smoothed_in_8_bits_is_nearer_than_in_8_bits_alone(

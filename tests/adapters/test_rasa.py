@@ -351,8 +351,9 @@ async def test_the_token_does_not_follow_to_another_address(
     async with serving() as other:
         server.answers(b"", 307)
         server.moved = f"{other.url}/model/parse"
-        with pytest.raises(AssistantUnavailable):
-            await assistant.parse("hello")
+        for call in (assistant.parse("hello"), assistant.load_model(Path("model.tar.gz"))):
+            with pytest.raises(AssistantUnavailable, match="status 307"):
+                await call
         assert not other.asked
 
 
