@@ -94,7 +94,7 @@ class Scorers:
             coefficients, offsets = self._planes
             logits = self._by_intent(vectors.astype(np.float32) @ coefficients + offsets)
             words = self._by_intent(log_softmax(self._words.scores(terms), axis=1))
-            coverage = np.maximum.reduceat(self._words.coverage(terms), self._starts, axis=1)
+            coverage = self._by_intent(self._words.coverage(terms), np.maximum)
         return Views(
             self.classes,
             log_softmax(logits, axis=1),
@@ -170,8 +170,8 @@ class Scorers:
         owner = [str(name).split(_TOPIC)[0] for name in scored]
         return np.unique(np.searchsorted(self.classes, owner), return_index=True)[1]
 
-    def _by_intent(self, scores: np.ndarray) -> np.ndarray:
-        """Log scores by intent, with topics added up."""
+    def _by_intent(self, scores: np.ndarray, join: np.ufunc = np.logaddexp) -> np.ndarray:
+        """Scores by intent: those of its topics joined, which adds up log scores."""
         if len(self._starts) == scores.shape[1]:
             return scores
-        return np.logaddexp.reduceat(scores, self._starts, axis=1)
+        return join.reduceat(scores, self._starts, axis=1)

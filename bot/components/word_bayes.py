@@ -46,9 +46,9 @@ class WordBayes:
         table = np.full(filled.shape, np.log(SMOOTHING), dtype=np.float32)
         entries = filled.tocoo()
         table[entries.row, entries.col] = np.log(entries.data + SMOOTHING)
-        chance_of_one = np.log(np.maximum(totals, SMOOTHING)).astype(np.float32)
-        self._log_chance = table - chance_of_one
-        self._never_seen = np.float32(np.log(SMOOTHING)) - chance_of_one
+        log_totals = np.log(np.maximum(totals, SMOOTHING)).astype(np.float32)
+        self._log_chance = table - log_totals
+        self._never_seen = np.float32(np.log(SMOOTHING)) - log_totals
 
     @classmethod
     def fit(cls, messages: Sequence[List[str]], labels: np.ndarray, count: int) -> "WordBayes":

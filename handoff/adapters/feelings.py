@@ -46,7 +46,6 @@ customers who ask for a person were 3 % of the messages of NLU++ banking (Casanu
 PRECEDENT = "precedent"
 """Name of the model of what messages in those conversations needed."""
 
-
 MOST_SENTENCES = 8
 """Sentences of a message that are read alone, the last ones: what a customer wants is said last."""
 
@@ -90,7 +89,7 @@ class FeelingsModel:
             Feelings(
                 negative=float(found["negative"][i]),
                 angry=float(found["angry"][i]),
-                asks_for_person=float(max(asking[i], *(asking_of[p] for p in alone[i]), 0.0)),
+                asks_for_person=float(max([asking[i], *(asking_of[p] for p in alone[i])])),
                 precedent=None if precedent is None else float(precedent[i]),
             )
             for i in range(len(texts))

@@ -342,8 +342,7 @@ class Learn:
         """Say whether a topic's own question gets the topic's answer at this desk's limits."""
         parse = await assistant.parse(plain_for_assistant(files.questions[topic.id]))
         verdict = decide(Signals(parse=parse, feelings=Feelings()), self.policy)
-        best = parse.best.intent
-        return best == topic.intent and verdict.action is Action.ANSWER
+        return parse.best.intent == topic.intent and verdict.action is Action.ANSWER
 
     async def _promote(self, run_id: str, batch: Batch, trial: Trial) -> None:
         """Let the model in: release, candidates and run change together or not at all.
