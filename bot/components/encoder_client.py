@@ -127,7 +127,7 @@ class EncoderClient:
         self._remembered: "OrderedDict[Text, np.ndarray]" = OrderedDict()
         self._digest: Optional[Text] = None
 
-    def encode(self, texts: Sequence[Text], batch: int = 128) -> Encoded:
+    def encode(self, texts: Sequence[Text], batch: int = 32) -> Encoded:
         """Vectors of texts, in their order; each different text is asked for once.
 
         Raises:

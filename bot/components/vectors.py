@@ -51,7 +51,7 @@ class SentenceVectorFeaturizer(DenseFeaturizer, GraphComponent):
             **DenseFeaturizer.get_default_config(),
             "url": None,
             "token": None,
-            "batch_size": 128,
+            "batch_size": 32,
             "connect_seconds": 3.0,
             "read_seconds": 30.0,
         }

@@ -21,6 +21,9 @@ from handoff.core.errors import EncoderUnavailable
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """What a transformer is given; some models know no token types."""
 
+SUMMED = 64
+"""Products a sum of `quantisation.write_probe` has."""
+
 
 class Backend(Protocol):
     """Computes vectors. `digest` identifies them: one digest, one vector for a text."""
@@ -67,12 +70,7 @@ class OnnxBackend:
     def __init__(self, model: Path, tokenizer: Path, digest: str, alone: bool) -> None:
         self.digest = digest
         self._alone = alone
-        options = onnxruntime.SessionOptions()
-        # Threads that fight for two cores make one sentence take a quarter of a second (FACTS).
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _opened(model)
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._pad = int((self._tokenizer.padding or {}).get("pad_id", 0))
         self._names = {given.name for given in self._session.get_inputs()}
@@ -103,6 +101,26 @@ class OnnxBackend:
             for name, values in zip(INPUTS, columns, strict=True):
                 given[name][row, : len(values)] = values
         return {name: values for name, values in given.items() if name in self._names}
+
+
+def multiplies_exactly(probe: Path) -> bool:
+    """Say whether this processor multiplies unsigned by signed 8 bits without cutting off sums.
+
+    `probe` is what `quantisation.write_probe` wrote. One row and several take different ways
+    through ONNX Runtime.
+    """
+    session = _opened(probe)
+    rows = [np.full((count, SUMMED), 255, np.uint8) for count in (1, 16)]
+    found = [np.asarray(session.run(None, {"activations": given})[0]) for given in rows]
+    return all(bool((products == 255 * 127 * SUMMED).all()) for products in found)
+
+
+def _opened(graph: Path) -> onnxruntime.InferenceSession:
+    """Return a graph ready to be run, on one thread."""
+    options = onnxruntime.SessionOptions()
+    # Threads that fight for two cores make one sentence take a quarter of a second (FACTS).
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
 def load_torch_model(path: str, **options: Any) -> Any:

@@ -1,8 +1,9 @@
 """Exports a sentence-transformers model for ONNX Runtime, quantises it, and measures both.
 
-An export is a folder: the graph in fp32 and in int8, the tokeniser, and `manifest.json` with the
-digests of the files, how near their vectors are to torch's, and how many points of accuracy int8
-costs. It is made once, in a process of its own, so that whoever serves never loads torch.
+An export is a folder: the graph in fp32 and in int8, the tokeniser, a probe of the processor, and
+`manifest.json` with the digests of the files, how near their vectors are to torch's, and how many
+points of accuracy int8 costs. It is made once, in a process of its own, so that whoever serves
+never loads torch.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from handoff.adapters.encoder_backends import INPUTS, OnnxBackend, load_torch_model
+from handoff.adapters.encoder_backends import (
+    INPUTS,
+    OnnxBackend,
+    load_torch_model,
+    multiplies_exactly,
+)
 from handoff.core.errors import EncoderUnavailable
 
-EXPORT_VERSION = 2
+EXPORT_VERSION = 3
 """Part of a folder's name: raised whenever an export would come out differently."""
 
 COSINE = 0.9999
@@ -44,7 +50,8 @@ FOLDS, REPEATS, BATCH, COMPARED = 5, 4, 32, 300
 """Parts of a cross-validation, and how many of them; texts encoded at once; texts compared with
 torch."""
 
-FP32, INT8, TOKENIZER, MANIFEST = "model.onnx", "model-int8.onnx", "tokenizer.json", "manifest.json"
+FP32, INT8, TOKENIZER = "model.onnx", "model-int8.onnx", "tokenizer.json"
+PROBE, MANIFEST = "probe.onnx", "manifest.json"
 
 ODD_TEXTS = ("?", "ü", "😡", "<3 " * 400, "HELLO THERE", "a\tb\nc", "10042", "one " * 60)
 """What customers also write; compared besides the project's own messages."""
@@ -71,6 +78,8 @@ class Manifest:
     Attributes:
         source: digest of the weights it was made from.
         files: SHA-256 by file name.
+        signed: whether the weights of the int8 graph are, so that only processors like that of
+            the machine it was made on compute its vectors.
         cosine: smallest cosine of a vector of the fp32 graph with torch's.
         int8_cosine: the mean one of the int8 graph with the fp32 graph's.
         judged: messages the accuracies were measured on.
@@ -80,6 +89,7 @@ class Manifest:
 
     source: str
     files: dict[str, str] = field(default_factory=dict)
+    signed: bool = False
     cosine: float = 0.0
     int8_cosine: float = 0.0
     judged: int = 0
@@ -158,7 +168,7 @@ def _read(home: Path, source: str) -> Export | None:
         return None
     try:
         manifest = Manifest(**json.loads((home / MANIFEST).read_text()))
-        names = {FP32, INT8, TOKENIZER}
+        names = {FP32, INT8, TOKENIZER, PROBE}
         altered = [n for n in sorted(names) if file_digest(home / n) != manifest.files.get(n)]
     except (OSError, ValueError, TypeError) as error:
         log.warning("The encoder in %s cannot be read (%s) and is exported anew.", home, error)
@@ -166,6 +176,9 @@ def _read(home: Path, source: str) -> Export | None:
     if altered or manifest.source != source:
         what = ", ".join(altered) or MANIFEST
         log.warning("The encoder in %s was altered (%s) and is exported anew.", home, what)
+        return None
+    if manifest.signed and not multiplies_exactly(home / PROBE):
+        log.warning("The encoder in %s is for another processor and is exported anew.", home)
         return None
     return Export(home, manifest)
 
@@ -188,7 +201,8 @@ def export(path: str, source: str, folder: Path, examples: Examples) -> None:
 
     Raises `EncoderUnavailable` when the graph does not give torch's vectors.
     """
-    from handoff.adapters.quantisation import quantise  # loads onnx, which only an export needs
+    # Loads onnx, which only an export needs.
+    from handoff.adapters.quantisation import quantise, write_probe
 
     logging.disable(logging.WARNING)  # the advice of exporter and quantiser is for their authors
     warnings.simplefilter("ignore")
@@ -197,10 +211,12 @@ def export(path: str, source: str, folder: Path, examples: Examples) -> None:
     _write_tokenizer(model, folder / TOKENIZER)
     _write_graph(model, folder / FP32)
     texts = [text for text, _ in examples.training]
-    quantise(folder / FP32, folder / TOKENIZER, folder / INT8, texts)
-    files = {name: file_digest(folder / name) for name in (FP32, INT8, TOKENIZER)}
-    made = Export(folder, Manifest(source, files))
-    manifest = Manifest(source, files, **_measure(made, model, examples))
+    write_probe(folder / PROBE)
+    signed = multiplies_exactly(folder / PROBE)
+    quantise(folder / FP32, folder / TOKENIZER, folder / INT8, texts, signed)
+    files = {name: file_digest(folder / name) for name in (FP32, INT8, TOKENIZER, PROBE)}
+    made = Export(folder, Manifest(source, files, signed))
+    manifest = replace(made.manifest, **_measure(made, model, examples))
     (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
 
 

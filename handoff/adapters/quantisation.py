@@ -5,6 +5,10 @@ hundred times as large as the others, which are left with a handful of steps. Fo
 (Xiao et al. 2023) each channel is divided by a factor beforehand and the weights it meets are
 multiplied by it: the same product, with the difficulty moved to the weights, which have a scale for
 each column. Here it brings the mean cosine to fp32 from 0.994 to 0.9986 at the same speed.
+
+Activations are unsigned. The weights are signed where the processor multiplies the two exactly,
+which takes three quarters of the time. One without an instruction for that (VNNI on x86) adds
+products in pairs, in 16 bits, and cuts off what is larger: there the weights are unsigned too.
 """
 
 from __future__ import annotations
@@ -16,10 +20,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, numpy_helper
-from onnx.helper import make_empty_tensor_value_info, make_node
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx.helper import (
+    make_empty_tensor_value_info,
+    make_graph,
+    make_model,
+    make_node,
+    make_opsetid,
+    make_tensor_value_info,
+)
 
-from handoff.adapters.encoder_backends import OnnxBackend
+from handoff.adapters.encoder_backends import SUMMED, OnnxBackend
 
 MATRICES = ("MatMul", "Gemm")
 """Operations that are quantised."""
@@ -36,17 +47,17 @@ MOST_TEXTS = 250
 """Texts that are looked at, at most."""
 
 
-def quantise(fp32: Path, tokenizer: Path, int8: Path, texts: Sequence[str]) -> None:
-    """Write the 8-bit form of a graph.
-
-    Unsigned: products of signed weights saturate on processors without VNNI, so that the vectors
-    would depend on the machine. The embeddings stay as they are, for they cost no time.
+def quantise(
+    fp32: Path, tokenizer: Path, int8: Path, texts: Sequence[str], signed: bool = False
+) -> None:
+    """Write the 8-bit form of a graph. The embeddings stay as they are, for they cost no time.
 
     Args:
         fp32: the graph, from tokens to vectors.
         tokenizer: its `tokenizer.json`.
         int8: where to write.
         texts: what customers write; shows which channels are large.
+        signed: whether the weights are to be; only for processors that `multiplies_exactly`.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -62,8 +73,20 @@ def quantise(fp32: Path, tokenizer: Path, int8: Path, texts: Sequence[str]) -> N
             int8,
             op_types_to_quantize=list(MATRICES),
             per_channel=True,
-            weight_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8 if signed else QuantType.QUInt8,
         )
+
+
+def write_probe(path: Path) -> None:
+    """Write the smallest graph that tells whether products of 8 bits are exact: all weights are the
+    largest signed ones. `encoder_backends.multiplies_exactly` runs it."""
+    weights = numpy_helper.from_array(np.full((SUMMED, SUMMED), 127, np.int8), "weights")
+    taken = make_tensor_value_info("activations", TensorProto.UINT8, [None, SUMMED])
+    given = make_tensor_value_info("products", TensorProto.INT32, [None, SUMMED])
+    product = make_node("MatMulInteger", ["activations", "weights"], ["products"])
+    graph = make_graph([product], "probe", [taken], [given], [weights])
+    opset = [make_opsetid("", 17)]
+    onnx.save(make_model(graph, ir_version=8, opset_imports=opset), path)
 
 
 def _matrices(graph: ModelProto) -> dict[str, list[NodeProto]]:

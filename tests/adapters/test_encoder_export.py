@@ -25,6 +25,7 @@ from handoff.adapters.onnx_export import (
     INT8,
     LOSS_POINTS,
     MANIFEST,
+    PROBE,
     TOKENIZER,
     Export,
     Manifest,
@@ -173,7 +174,7 @@ def test_the_loss_is_measured_on_what_the_classifier_has_not_learned() -> None:
 # --- what is checked -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [FP32, INT8, TOKENIZER])
+@pytest.mark.parametrize("name", [FP32, INT8, TOKENIZER, PROBE])
 def test_an_altered_file_is_exported_anew(
     copied: Export, made_anew: list[Path], caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
@@ -205,6 +206,31 @@ def test_an_export_of_other_weights_is_not_used(copied: Export, made_anew: list[
 def test_a_good_export_is_not_made_again(copied: Export, made_anew: list[Path]) -> None:
     found = ensure_export("", PACKAGED_DIGEST, copied.folder.parent, onnx_export.Examples)
     assert made_anew == [] and found == copied
+
+
+def test_an_export_for_another_processor_is_made_anew(
+    copied: Export,
+    made_anew: list[Path],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Signed weights where sums are cut off would give other vectors under the same digest."""
+    noted = json.loads((copied.folder / MANIFEST).read_text())
+    (copied.folder / MANIFEST).write_text(json.dumps(noted | {"signed": True}))
+    monkeypatch.setattr(onnx_export, "multiplies_exactly", lambda probe: len(made_anew) > 0)
+    ensure_export("", PACKAGED_DIGEST, copied.folder.parent, onnx_export.Examples)
+    assert made_anew == [copied.folder]
+    assert "is for another processor and is exported anew" in caplog.text
+
+
+def test_unsigned_weights_serve_on_every_processor(
+    copied: Export, made_anew: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = json.loads((copied.folder / MANIFEST).read_text())
+    (copied.folder / MANIFEST).write_text(json.dumps(noted | {"signed": False}))
+    monkeypatch.setattr(onnx_export, "multiplies_exactly", lambda probe: False)
+    ensure_export("", PACKAGED_DIGEST, copied.folder.parent, onnx_export.Examples)
+    assert made_anew == []
 
 
 # --- torch as fallback ---------------------------------------------------------------------------
@@ -296,7 +322,7 @@ def test_any_model_is_exported_once_and_cut_where_torch_cuts(
     texts = ["one", "where is my order 10042?", "word " * 100]
     np.testing.assert_allclose(onnx.encode(texts), torch.encode(texts), atol=1e-5)
     assert before == {path: path.stat().st_mtime_ns for path in small_exports.rglob("*.onnx")}
-    assert len(before) == 2
+    assert len(before) == 3  # fp32, int8 and the probe
 
 
 def test_a_graph_with_other_vectors_is_refused(small_model: str, small_exports: Path) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 from onnx.helper import make_graph, make_model, make_node
 
 from handoff.adapters import quantisation
-from handoff.adapters.encoder_backends import OnnxBackend
-from handoff.adapters.onnx_export import FP32, TOKENIZER, Export
-from handoff.adapters.quantisation import FEWEST_TEXTS, quantise
+from handoff.adapters.encoder_backends import OnnxBackend, multiplies_exactly
+from handoff.adapters.onnx_export import FP32, PROBE, TOKENIZER, Export
+from handoff.adapters.quantisation import FEWEST_TEXTS, quantise, write_probe
 from handoff.bootstrap.encoders import examples_in
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -93,6 +93,42 @@ def test_the_same_texts_give_the_same_file(
         quantised(export, tmp_path / name, texts)
     first, second = (next((tmp_path / name).iterdir()).read_bytes() for name in ("first", "second"))
     assert first == second
+
+
+@pytest.mark.parametrize(("signed", "kind"), [(True, TensorProto.INT8), (False, TensorProto.UINT8)])
+def test_weights_are_signed_where_that_was_asked_for(
+    export: Export, texts: list[str], tmp_path: Path, signed: bool, kind: int
+) -> None:
+    int8 = tmp_path / "int8.onnx"
+    quantise(export.folder / FP32, export.folder / TOKENIZER, int8, texts, signed)
+    weights = [w for w in onnx.load(int8).graph.initializer if w.name.endswith("_quantized")]
+    assert len(weights) == 36 and {weight.data_type for weight in weights} == {kind}
+
+
+def test_both_kinds_of_weights_give_nearly_the_same_vectors(
+    export: Export, texts: list[str], unseen: list[str], tmp_path: Path
+) -> None:
+    if not multiplies_exactly(export.folder / PROBE):
+        pytest.skip("this processor cuts off sums of products with signed weights")
+    files = [tmp_path / f"{signed}.onnx" for signed in (True, False)]
+    for signed, file in zip((True, False), files, strict=True):
+        quantise(export.folder / FP32, export.folder / TOKENIZER, file, texts, signed)
+    one, other = (backend(export, file, alone=True).encode(unseen) for file in files)
+    assert float((one * other).sum(axis=1).mean()) > 0.997
+
+
+@pytest.mark.parametrize(("weight", "exact"), [(127, True), (126, False)])
+def test_the_probe_tells_a_wrong_product(tmp_path: Path, weight: int, exact: bool) -> None:
+    """Weights one smaller stand in for a processor that cuts off: their sums are too small too."""
+    probe = tmp_path / "probe.onnx"
+    write_probe(probe)
+    graph = onnx.load(probe)
+    (weights,) = graph.graph.initializer
+    other = np.full_like(numpy_helper.to_array(weights), weight)
+    weights.CopyFrom(numpy_helper.from_array(other, weights.name))
+    onnx.save(graph, tmp_path / "other.onnx")
+    here = multiplies_exactly(probe)
+    assert multiplies_exactly(tmp_path / "other.onnx") is (exact and here)
 
 
 def test_a_handful_of_texts_smooths_nothing(

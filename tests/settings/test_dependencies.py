@@ -16,6 +16,7 @@ DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 
 BY_NAME = {
     "aiosqlite": "the driver in `sqlite+aiosqlite`, which SQLAlchemy imports",
+    "httptools": "uvicorn reads HTTP with it where it is installed",
     "onnx": "torch's exporter and ONNX Runtime's quantiser import it",
     "psycopg": "the driver in `postgresql+psycopg`, which SQLAlchemy imports",
 }
