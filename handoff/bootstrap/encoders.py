@@ -1,4 +1,4 @@
-"""Which encoder the settings mean, and its export for ONNX Runtime."""
+"""Which encoder the settings mean, its export for ONNX Runtime, and the feelings read with it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from handoff.adapters.encoder import Model, SentenceEncoder
+from handoff.adapters.feelings import FeelingsModel, feelings_path, load_feelings
 from handoff.adapters.onnx_export import LOSS_POINTS, Examples, Manifest
 from handoff.learning.gate import read_golden
 from handoff.learning.training_files import shipped_examples
@@ -24,6 +25,21 @@ def encoder_model(settings: Settings) -> Model:
 def open_encoder(settings: Settings, workers: int = 1) -> SentenceEncoder:
     """Return the encoder the settings mean, not loaded yet; `workers` are threads that encode."""
     return SentenceEncoder(encoder_model(settings), workers)
+
+
+async def open_feelings(settings: Settings, encoder: SentenceEncoder) -> FeelingsModel:
+    """Return the reader of feelings on a loaded encoder, trained first when something changed."""
+    return await load_feelings(encoder, settings.training_data, _models(settings))
+
+
+def feelings_are_trained(settings: Settings) -> bool:
+    """Say whether there is a reader of feelings of exactly this data and encoder."""
+    digest = encoder_model(settings).digest()
+    return feelings_path(settings.training_data, _models(settings), digest).exists()
+
+
+def _models(settings: Settings) -> Path:
+    return settings.var / "models"
 
 
 def examples_in(training_data: Path) -> Examples:

@@ -14,12 +14,12 @@ from agent_console.console import Console, ConsoleDeps, build_console
 from handoff.adapters.clock import WallClock
 from handoff.adapters.doorbell import LocalDoorbell
 from handoff.adapters.encoder import SentenceEncoder
-from handoff.adapters.feelings import FeelingsModel, load_feelings
+from handoff.adapters.feelings import FeelingsModel
 from handoff.adapters.rasa import RasaAssistant
 from handoff.app.receive import Receive
 from handoff.app.sweep import Sweep
 from handoff.app.take_turn import TakeTurn
-from handoff.bootstrap.encoders import open_encoder
+from handoff.bootstrap.encoders import open_encoder, open_feelings
 from handoff.bootstrap.parts import (
     check_exposure,
     known_intents,
@@ -106,7 +106,7 @@ async def serve_gateway(settings: Settings) -> None:
     ):
         stack.callback(encoder.close)
         await encoder.load()
-        feelings = await load_feelings(encoder, settings.training_data, settings.var / "models")
+        feelings = await open_feelings(settings, encoder)
         gateway = build_gateway(settings, store, encoder, feelings, assistant)
         await gateway.sweep.take_turn.adopt()
 

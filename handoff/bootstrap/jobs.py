@@ -14,15 +14,15 @@ from typing import Any
 
 from handoff.adapters.clock import WallClock
 from handoff.adapters.encoder import SentenceEncoder
-from handoff.adapters.feelings import (
-    CONVERSATIONS,
-    FeelingsModel,
-    feelings_path,
-    load_feelings,
-)
+from handoff.adapters.feelings import CONVERSATIONS, FeelingsModel
 from handoff.adapters.rasa import RasaAssistant
 from handoff.adapters.redaction import PresidioRedactor
-from handoff.bootstrap.encoders import encoder_model, open_encoder
+from handoff.bootstrap.encoders import (
+    encoder_model,
+    feelings_are_trained,
+    open_encoder,
+    open_feelings,
+)
 from handoff.bootstrap.parts import encoder_service, log_to_stderr, open_assistant, open_store
 from handoff.core.errors import AssistantUnavailable, DeskError, NotFound
 from handoff.core.learning import in_words
@@ -71,13 +71,8 @@ def trainer_for(settings: Settings, encoder_url: str) -> Trainer:
 def fingerprint_of(settings: Settings, learned: Path) -> str:
     """Return the digest of all that a model trained now would depend on."""
     requirements = settings.bot / "requirements.txt"
-    digest = encoder_digest(settings)
+    digest = encoder_model(settings).digest()
     return fingerprint(settings.bot, settings.training_data, learned, digest, requirements)
-
-
-def encoder_digest(settings: Settings) -> str:
-    """Return what identifies the encoder, without loading it."""
-    return encoder_model(settings).digest()
 
 
 async def train_release(settings: Settings, learned: Path, out: Path, say: Say) -> Path:
@@ -90,8 +85,7 @@ async def train_release(settings: Settings, learned: Path, out: Path, say: Say) 
 
 async def prepare_feelings(settings: Settings, say: Say) -> None:
     """Train the feelings model unless there is one of exactly this data."""
-    folder = settings.var / "models"
-    if feelings_path(settings.training_data, folder, encoder_digest(settings)).exists():
+    if feelings_are_trained(settings):
         return
     say("→ Training the reader of feelings, about a quarter of a minute")
     began = time.monotonic()
@@ -270,8 +264,7 @@ async def open_readers(
     encoder = open_encoder(settings, workers)
     await encoder.load()
     try:
-        folder = settings.var / "models"
-        yield encoder, await load_feelings(encoder, settings.training_data, folder)
+        yield encoder, await open_feelings(settings, encoder)
     finally:
         encoder.close()
 
@@ -301,7 +294,7 @@ async def measure_handoff(
             trainer=trainer_for(settings, url),
             serve=partial(serve_beside, settings, url),
             encoder=encoder,
-            feelings=await load_feelings(encoder, settings.training_data, settings.var / "models"),
+            feelings=await open_feelings(settings, encoder),
             policy=settings.policy(),
             progress=say,
             samples=samples,

@@ -9,8 +9,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from handoff.adapters.feelings import load_feelings
-from handoff.bootstrap.encoders import examples_in, open_encoder
+from handoff.bootstrap.encoders import examples_in, open_encoder, open_feelings
 from handoff.bootstrap.jobs import serve_beside, trainer_for
 from handoff.bootstrap.parts import encoder_service
 from handoff.core.policy import Signals, decide
@@ -33,7 +32,7 @@ def deciding() -> dict[str, float]:
 async def _measure(settings: Settings, folder: Path) -> dict[str, float]:
     encoder = open_encoder(settings)
     async with encoder_service(settings, encoder) as url:
-        feelings = await load_feelings(encoder, settings.training_data, settings.var / "models")
+        feelings = await open_feelings(settings, encoder)
         trainer = trainer_for(settings, url)
         model = await trainer.train(folder / "none", folder / "model.tar.gz")
         # Of this process every thread, and of Rasa all, as a child is where its parent was.
