@@ -70,7 +70,7 @@ async def run_everything(settings: Settings, say: Say) -> None:
     _check_rasa_environment(settings)
     check_ports(settings)
     settings.var.mkdir(parents=True, exist_ok=True)
-    await prepare_encoder(settings, say)
+    await prepare_encoder(settings, say, only_news=True)  # `make setup` has told the rest
     await prepare_feelings(settings, say)
     await prepare_model(settings, say)
 
