@@ -7,6 +7,7 @@ import pytest
 
 from handoff.fitting.features import (
     MIN_TEXTS,
+    REACHING_WEIGHT,
     RUDENESS_CUT,
     SIGNS_WEIGHT,
     TextFeatures,
@@ -14,6 +15,7 @@ from handoff.fitting.features import (
     rudeness,
     signs,
 )
+from handoff.fitting.reaching import reaching
 from tests.encoder_server import DIMENSION, vectors_of
 
 
@@ -80,6 +82,7 @@ def test_rudeness_is_what_the_librarys_own_vectors_give(text: str) -> None:
 
 TEXTS = ["my parcel is late", "my parcel is here", "MY refund?!", "a refund"]
 SEEN = TextFeatures.known_columns(DIMENSION)
+FIRST_TERM = SEEN.stop + len(reaching(""))
 
 
 def rows_of(texts: list[str]) -> np.ndarray:
@@ -94,8 +97,15 @@ def test_a_row_holds_vector_signs_lexicon_and_rudeness() -> None:
         assert row == pytest.approx([*seen, rudeness([text])[0]])
 
 
+def test_a_row_holds_the_words_of_reaching_a_person_between_rudeness_and_terms() -> None:
+    texts = ["my parcel", "can I talk to somebody"]
+    none, some = rows_of(texts)[:, SEEN.stop : FIRST_TERM]
+    assert not none.any()
+    assert some == pytest.approx([REACHING_WEIGHT * value for value in reaching(texts[1])])
+
+
 def test_words_and_their_pieces_have_length_1_each() -> None:
-    terms = rows_of([*TEXTS, "refundable"])[:, SEEN.stop :]
+    terms = rows_of([*TEXTS, "refundable"])[:, FIRST_TERM:]
     lengths = np.linalg.norm(terms, axis=1)
     assert lengths == pytest.approx([np.sqrt(2)] * 4 + [1])  # of the last only pieces are known
 
@@ -103,7 +113,7 @@ def test_words_and_their_pieces_have_length_1_each() -> None:
 def test_terms_weigh_what_scikit_learn_says() -> None:
     features = TextFeatures().fit(TEXTS)
     asked = [*TEXTS, "late, late, LATE parcel of mine", "zzqq", ""]
-    terms = features.rows(asked, vectors_of(asked)).tocsr()[:, SEEN.stop :].toarray()
+    terms = features.rows(asked, vectors_of(asked)).tocsr()[:, FIRST_TERM:].toarray()
     wanted = features._terms.transform(asked).toarray()
     for part in (features._is_piece == 0, features._is_piece == 1):
         lengths = np.linalg.norm(wanted[:, part], axis=1, keepdims=True)
@@ -112,7 +122,7 @@ def test_terms_weigh_what_scikit_learn_says() -> None:
 
 def test_only_what_several_texts_hold_counts() -> None:
     assert MIN_TEXTS == 2
-    once, twice, never = np.linalg.norm(rows_of(["late", "parcel", "zzqq"])[:, SEEN.stop :], axis=1)
+    once, twice, never = np.linalg.norm(rows_of(["late", "parcel", "zzqq"])[:, FIRST_TERM:], axis=1)
     # “late” is in one text and no word of its own right; some of its letters are in others.
     assert (once, twice, never) == (pytest.approx(1), pytest.approx(np.sqrt(2)), 0)
 
@@ -121,7 +131,7 @@ def test_a_word_is_another_term_than_the_same_letters_within_words() -> None:
     texts = ["my art", "my part", "an art", "to part"]
     features = TextFeatures().fit(texts)
     word, within = (
-        set(features.rows([text], vectors_of([text])).tocsr()[:, SEEN.stop :].indices)
+        set(features.rows([text], vectors_of([text])).tocsr()[:, FIRST_TERM:].indices)
         for text in ("art", "xartx")
     )
     assert within < word
@@ -130,7 +140,7 @@ def test_a_word_is_another_term_than_the_same_letters_within_words() -> None:
 @pytest.mark.parametrize("text", ["", "😡", "zzz qqq", "\n"])
 def test_texts_without_any_term_still_have_rows(text: str) -> None:
     (row,) = rows_of([text])
-    assert np.isfinite(row).all() and not row[SEEN.stop :].any()
+    assert np.isfinite(row).all() and not row[FIRST_TERM:].any()
 
 
 def test_texts_that_share_no_words_are_refused() -> None:
