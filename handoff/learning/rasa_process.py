@@ -33,8 +33,9 @@ def environment(bot: Path, encoder_url: str, internal_token: str) -> dict[str, s
     """Return the variables every Rasa process gets on top of what it inherits.
 
     TensorFlow and BLAS are kept to one thread: threads that fight for two cores make everything
-    slower. Rasa's training cache is off: every workspace is new. Secrets Rasa needs not know are
-    left out, since its YAML reader expands variables.
+    slower. Rasa's training cache is off: every workspace is new. So is its server's log of
+    requests, whose lines are made but shown nowhere. Secrets Rasa needs not know are left out,
+    since its YAML reader expands variables.
     """
     return {
         **{name: value for name, value in os.environ.items() if name not in SECRETS},
@@ -43,6 +44,7 @@ def environment(bot: Path, encoder_url: str, internal_token: str) -> dict[str, s
         "PYTHONWARNINGS": "ignore",
         "RASA_TELEMETRY_ENABLED": "false",
         "RASA_MAX_CACHE_SIZE": "0",
+        "SANIC_ACCESS_LOG": "false",
         "HANDOFF_ENCODER_URL": encoder_url,
         "HANDOFF_INTERNAL_TOKEN": internal_token,
         "OMP_NUM_THREADS": "1",
