@@ -205,7 +205,7 @@ def _best_weights(scored: Scored, usual: List[float]) -> List[float]:
     Being off the usual weights by their own size costs as much as half a unit of log loss,
     which only matters where there are a few dozen messages.
     """
-    scores = [(stacked(views).astype(np.float32), truth) for views, truth in scored]
+    scores = [_between_named(views, truth) for views, truth in scored]
     scale = np.array(usual)
 
     def loss(relative: np.ndarray) -> Tuple[float, np.ndarray]:
@@ -223,6 +223,13 @@ def _best_weights(scored: Scored, usual: List[float]) -> List[float]:
     bounds = [(0.0, None)] * len(usual)
     found = minimize(loss, np.ones(len(usual)), jac=True, method="L-BFGS-B", bounds=bounds)
     return (found.x * scale).tolist()
+
+
+def _between_named(views: Views, truth: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Scores of the messages whose intent may be named, among such intents, and true columns."""
+    told = views.named[truth]
+    scores = stacked(views)[:, told][:, :, views.named].astype(np.float32)
+    return scores, (np.cumsum(views.named) - 1)[truth[told]]
 
 
 def _falling_regression(
@@ -282,8 +289,9 @@ def _fit_platt(scored: Scored, result: Calibration) -> None:
     for views, truth in scored:
         probabilities = probabilities_of(views, result)
         shared = shared_out(views, probabilities, novelty_of(views, probabilities, result))
-        chances.append(shared.max(axis=1))
-        right.append(shared.argmax(axis=1) == truth)
+        told = views.named[truth]  # no customer's message has the intent that is never named
+        chances.append(shared[told].max(axis=1))
+        right.append(shared[told].argmax(axis=1) == truth[told])
     outcome = np.concatenate(right)
     if outcome.all() or not outcome.any():
         return

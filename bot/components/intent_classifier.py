@@ -18,7 +18,8 @@ from bot.components import (
     softmax_regression,
     word_bayes,
 )
-from bot.components.intent_model import IntentModel
+from bot.components.encoder_client import EncoderClient
+from bot.components.intent_model import Background, IntentModel
 from rasa.engine.graph import ExecutionContext, GraphComponent
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
@@ -46,6 +47,8 @@ _METHOD = (
     softmax_regression,
     word_bayes,
 )
+#: One message a line: what people type that no assistant is for. See BACKGROUND.md.
+BACKGROUND_FILE = Path(__file__).with_name("background.txt")
 #: Output property beside the intent: 0 for a familiar message, 1 for one unlike anything trained.
 NOVELTY = "novelty"
 
@@ -70,8 +73,16 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
 
         `ranking_length`: how many intents `intent_ranking` names, at least one.
         `unknown_intent`: the intent, if trained at all, that stands for everything else.
+        `background`: whether messages no assistant is for stand in for it where it is not trained.
+        `url`, `token`: of the encoder; they come from the environment where they are empty.
         """
-        return {"ranking_length": 10, "unknown_intent": "out_of_scope"}
+        return {
+            "ranking_length": 10,
+            "unknown_intent": "out_of_scope",
+            "background": True,
+            "url": None,
+            "token": None,
+        }
 
     def __init__(
         self,
@@ -95,8 +106,8 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
     @classmethod
     def fingerprint_addon(cls, config: Dict[Text, Any]) -> Optional[Text]:
         """Digest of the model's source, so that a changed method is not served from the cache."""
-        sources = b"".join(Path(str(module.__file__)).read_bytes() for module in _METHOD)
-        return hashlib.sha256(sources).hexdigest()
+        files = [*(Path(str(module.__file__)) for module in _METHOD), BACKGROUND_FILE]
+        return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
     @classmethod
     def create(
@@ -110,21 +121,35 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
         return cls(config, model_storage, resource)
 
     def train(self, training_data: TrainingData) -> Resource:
-        """Trains on the examples that have an intent and a vector, and stores the model."""
+        """Trains on the examples that have an intent and a vector, and stores the model.
+
+        Raises:
+            EncoderUnavailable: the background is wanted, and the encoder cannot be reached.
+        """
         examples = [e for e in training_data.intent_examples if _vector(e, TEXT) is not None]
         if not examples:
             logger.warning("No intent example has a vector: the classifier stays untrained.")
             return self._resource
+        labels = [str(e.get(INTENT)) for e in examples]
         self._model = IntentModel.train(
             np.vstack([_vector(e, TEXT) for e in examples]),
-            [str(e.get(INTENT)) for e in examples],
+            labels,
             [str(e.get(TEXT)) for e in examples],
             _name_vectors(examples),
             self._config["unknown_intent"],
+            self._background_beside(labels),
         )
         with self._model_storage.write_to(self._resource) as folder:
             self._model.save(folder)
         return self._resource
+
+    def _background_beside(self, labels: List[str]) -> Optional[Background]:
+        """The background, where it is wanted and nothing stands for everything else."""
+        if not self._config["background"] or self._config["unknown_intent"] in labels:
+            return None
+        texts = BACKGROUND_FILE.read_text(encoding="utf-8").splitlines()
+        client = EncoderClient(self._config["url"], self._config["token"])
+        return Background(client.encode(texts).vectors, texts)
 
     @classmethod
     def load(

@@ -15,6 +15,8 @@ seen.
 
 A training set may hold one intent that stands for everything else (`out_of_scope`). It is scored
 like the others, topic by topic, and whatever novelty takes from the real intents is added to it.
+Where there is none, messages that no assistant is for may stand in its place: they show where the
+real intents end, and what they take from them is novelty (outlier exposure, Hendrycks et al. 2019).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -35,11 +37,18 @@ from bot.components.intent_scores import (
     probabilities_of,
     total_novelty,
 )
-from bot.components.intent_views import Examples, Scorers
+from bot.components.intent_views import BACKGROUND, Examples, Scorers
 from bot.components.word_bayes import terms
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 META_FILE, ARRAYS_FILE = "model.json", "model.npz"
+
+
+class Background(NamedTuple):
+    """Messages no assistant is for: unit vectors, one a row, and the texts."""
+
+    vectors: np.ndarray
+    texts: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class IntentModel:
     @property
     def intents(self) -> List[str]:
         """The intents known, in alphabetical order."""
-        return self._scorers.classes.tolist()
+        return self._scorers.classes[self._scorers.named].tolist()
 
     @classmethod
     def train(
@@ -74,6 +83,7 @@ class IntentModel:
         texts: Sequence[str],
         names: Optional[Dict[str, np.ndarray]] = None,
         unknown: Optional[str] = None,
+        background: Optional[Background] = None,
     ) -> "IntentModel":
         """Fits and calibrates a model.
 
@@ -84,12 +94,17 @@ class IntentModel:
             names: unit vectors of the intents' own names written as words; each counts as one
                 more example of its intent, which helps where examples are few.
             unknown: the intent that stands for everything else, if there is one.
+            background: messages no assistant is for; only used where `unknown` has no example.
 
         Raises:
             ValueError: there is no example, or the lengths differ.
         """
         if not len(vectors) or not len(vectors) == len(labels) == len(texts):
             raise ValueError("training needs as many vectors as intents and texts, at least one")
+        if background is not None and unknown not in labels:
+            vectors = np.vstack([vectors, background.vectors])
+            labels = [*labels, *[BACKGROUND] * len(background.texts)]
+            texts, unknown = [*texts, *background.texts], BACKGROUND
         known = np.asarray(labels, dtype=str)
         examples = Examples(np.asarray(vectors, "f4"), known, [terms(text) for text in texts])
         named = _names_as_examples({n: v for n, v in (names or {}).items() if n != unknown})
@@ -104,6 +119,7 @@ class IntentModel:
         probabilities = probabilities_of(views, self.calibration)
         novelty = novelty_of(views, probabilities, self.calibration)
         confidences = confidences_of(views, probabilities, novelty, self.calibration)
+        confidences = confidences[:, views.named]
         order, names = np.argsort(-confidences, axis=1, kind="stable"), self.intents
         ranked = np.take_along_axis(confidences, order, axis=1)
         return [

@@ -49,11 +49,12 @@ def shared_out(views: Views, probabilities: np.ndarray, novelty: np.ndarray) -> 
     """Probabilities once novelty is taken into account.
 
     What a message loses by being unlike anything trained goes to the intent for everything
-    else, where there is one; otherwise the figures of a message add up to less than one.
+    else, where one may be named; otherwise the figures of a message add up to less than one.
     """
     shared = probabilities * (1.0 - novelty)[:, None]
     if not views.real.all():
         shared[:, ~views.real] = total_novelty(views, probabilities, novelty)[:, None]
+    shared[:, ~views.named] = 0.0
     return shared
 
 

@@ -19,6 +19,9 @@ from bot.components.word_bayes import WordBayes
 EXAMPLES_PER_TOPIC = 10
 #: Share of messages assumed to be none of the real intents', before looking at the message.
 NOVEL_PRIOR = 0.4
+#: The intent of messages no assistant is for, where nobody trained one for everything else. It is
+#: scored like that one, and never named to anybody.
+BACKGROUND = "(background)"
 _TOPIC = "\x1f"  # between the intent for everything else and the number of a topic
 
 
@@ -47,6 +50,7 @@ class Views:
     coverage: np.ndarray  #: share of a message's pieces of words that the intent's examples hold
     energy: np.ndarray  #: by message: the highest score of a real intent before normalising
     real: np.ndarray  #: by column: an intent of its own, not the one for everything else
+    named: np.ndarray  #: by column: whether it may be named; all but `BACKGROUND`
 
 
 class Scorers:
@@ -85,6 +89,11 @@ class Scorers:
         real = self.classes != self.unknown
         return real if real.any() else np.ones(len(self.classes), dtype=bool)
 
+    @property
+    def named(self) -> np.ndarray:
+        """By column: whether it may be named."""
+        return self.classes != BACKGROUND
+
     def views(self, vectors: np.ndarray, terms: Sequence[List[str]]) -> Views:
         """Scores of messages under every view."""
         real = self.real
@@ -104,6 +113,7 @@ class Scorers:
             coverage,
             logits[:, real].max(axis=1),
             real,
+            self.named,
         )
 
     def state(self) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:

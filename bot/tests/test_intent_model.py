@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 import numpy as np
 import pytest
 
-from bot.components.intent_model import IntentModel, readable
+from bot.components.intent_model import FORMAT_VERSION, Background, IntentModel, readable
 
 DIMENSION = 24
 
@@ -97,6 +97,41 @@ def test_the_intent_for_everything_else_takes_what_is_novel() -> None:
         assert found.novelty < 0.5
 
 
+def background(seeds: range) -> Background:
+    """Thirty messages around each of some directions no intent has."""
+    vectors = np.vstack([cluster(seed, 30) for seed in seeds])
+    return Background(vectors, [f"stray remark {i}" for i in range(len(vectors))])
+
+
+def test_the_background_is_novel_and_never_named() -> None:
+    data = training([20, 20, 20, 20, 20, 20])
+    model = IntentModel.train(*data, background=background(range(50, 56)))
+    assert model.intents == [f"intent_{n}" for n in range(6)]
+    stray = model.predict(np.vstack([fresh(seed) for seed in range(50, 56)]), ["x"] * 30)
+    assert all(sorted(name for name, _ in f.ranking) == model.intents for f in stray)
+    assert all(f.novelty > 0.9 and f.ranking[0][1] < 0.2 for f in stray)
+    known = model.predict(np.vstack([fresh(seed) for seed in range(6)]), ["x"] * 30)
+    assert [f.ranking[0][0] for f in known] == [f"intent_{s}" for s in range(6) for _ in range(5)]
+    assert max(f.novelty for f in known) < min(f.novelty for f in stray)
+
+
+def test_an_intent_for_everything_else_needs_no_background() -> None:
+    data = training([20, 20, 20, 20])
+    plain = IntentModel.train(*data, unknown="intent_3")
+    beside = IntentModel.train(*data, unknown="intent_3", background=background(range(50, 56)))
+    assert plain.predict(fresh(1), ["x"] * 5) == beside.predict(fresh(1), ["x"] * 5)
+
+
+@pytest.mark.parametrize("counts", [[1], [10], [1, 1], [2, 1], [6, 1], [2, 2, 2]])
+def test_tiny_training_sets_beside_a_large_background(counts: List[int]) -> None:
+    vectors, labels, texts = training(counts)
+    model = IntentModel.train(vectors, labels, texts, background=background(range(50, 70)))
+    own = model.predict(vectors, texts)
+    assert [f.ranking[0][0] for f in own] == labels
+    away = model.predict(fresh(55), ["stray remark"] * 5)
+    assert max(f.novelty for f in own) < min(f.novelty for f in away)
+
+
 def test_names_of_intents_count_as_examples() -> None:
     vectors, labels, texts = training([3, 3, 3])
     name = cluster(40, 1)[0]
@@ -109,8 +144,12 @@ def test_names_of_intents_count_as_examples() -> None:
     assert chance[with_name] > chance[without]
 
 
-def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
-    model = IntentModel.train(*training([12, 9, 1]), unknown="intent_1")
+@pytest.mark.parametrize("unknown", [None, "intent_1"])
+@pytest.mark.parametrize("strange", [None, background(range(50, 53))])
+def test_saved_and_loaded_it_says_the_same(
+    tmp_path: Path, unknown: Optional[str], strange: Optional[Background]
+) -> None:
+    model = IntentModel.train(*training([12, 9, 1]), unknown=unknown, background=strange)
     model.save(tmp_path)
     loaded = IntentModel.load(tmp_path)
     assert loaded.intents == model.intents
@@ -119,7 +158,7 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     IntentModel.train(*training([3, 3])).save(tmp_path)
-    meta = (tmp_path / "model.json").read_text().replace('"format": 3', '"format": 99')
+    meta = (tmp_path / "model.json").read_text().replace(f'"format": {FORMAT_VERSION}', '"format": 99')
     (tmp_path / "model.json").write_text(meta)
     with pytest.raises(ValueError, match="train again"):
         IntentModel.load(tmp_path)

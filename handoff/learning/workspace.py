@@ -84,7 +84,7 @@ def fingerprint(
     """
     parts: list[tuple[str, Path]] = [("config", bot / "config.yml"), ("pins", requirements)]
     parts += _named("domain", bot / "domain", YAML)
-    parts += _named("components", bot / "components", ("*.py",))
+    parts += _named("components", bot / "components", ("*.py", "*.txt"))
     for name in (*TRAINED, "responses"):
         parts += _named(name, training_data / name, YAML)
     if learned:
