@@ -117,7 +117,8 @@ class Settings(BaseSettings):
     encoder_folder: Path = Field(
         PROJECT / "var" / "encoders",
         alias="HANDOFF_ENCODER_FOLDER",
-        description="Folder for encoders exported for ONNX Runtime; desks may share it.",
+        description="Folder for encoders exported for ONNX Runtime; "
+        "desks on like processors may share it.",
     )
     var: Path = Field(
         PROJECT / "var", alias="HANDOFF_VAR", description="Folder for database, models and logs."

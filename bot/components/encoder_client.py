@@ -130,6 +130,9 @@ class EncoderClient:
     def encode(self, texts: Sequence[Text], batch: int = 32) -> Encoded:
         """Vectors of texts, in their order; each different text is asked for once.
 
+        `batch` texts go in one request: few, so that a large encoder on a busy core answers them
+        within the time a request has.
+
         Raises:
             EncoderUnavailable: no connection, an error status, or an answer of another shape.
             EncoderChanged: the encoder changed between two batches.

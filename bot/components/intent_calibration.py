@@ -20,7 +20,7 @@ from bot.components.intent_scores import (
     shared_out,
     stacked,
 )
-from bot.components.intent_views import Examples, Scorers, Views
+from bot.components.intent_views import BACKGROUND, Examples, Scorers, Views
 
 #: An intent with no more examples than this is new: it competes with intents that have dozens,
 #: and without help loses its own messages to them.
@@ -56,7 +56,7 @@ class Calibrator:
         self.examples, self.names, self.unknown = examples, names, unknown
         self.labels = examples.labels
         self.classes = np.unique(self.labels)
-        self.folds = 5 if len(self.labels) <= SMALL_SET else 3
+        self.folds = 5 if (self.labels != BACKGROUND).sum() <= SMALL_SET else 3
         self.random = np.random.RandomState(0)
         self.fold_of = self._fold_of_example(texts)
 
@@ -126,12 +126,11 @@ class Calibrator:
             for name in sorted(few):
                 rows = np.flatnonzero(self.labels == name)
                 train[self.random.permutation(rows)[:count]] = True
-            test = ~train & (is_few | (self.fold_of == fold))
+            test = ~train & (is_few | (self.fold_of == fold)) & (self.labels != BACKGROUND)
             views = self._views_without(train, test)
-            column = np.isin(views.classes, list(few))
-            rounds.append(
-                (blended(views, result), column, views.classes, self.labels[test], is_few[test])
-            )
+            scores, names = blended(views, result)[:, views.named], views.classes[views.named]
+            column = np.isin(names, list(few))
+            rounds.append((scores, column, names, self.labels[test], is_few[test]))
         return _best_head_start(rounds)
 
     def _measure_novelty(self, scorers: Scorers, result: Calibration) -> None:

@@ -131,25 +131,34 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
             logger.warning("No intent example has a vector: the classifier stays untrained.")
             return self._resource
         labels = [str(e.get(INTENT)) for e in examples]
+        wanted = self._config["background"] and self._config["unknown_intent"] not in labels
         self._model = IntentModel.train(
             np.vstack([_vector(e, TEXT) for e in examples]),
             labels,
             [str(e.get(TEXT)) for e in examples],
             _name_vectors(examples),
             self._config["unknown_intent"],
-            self._background_beside(labels),
+            self._background_beside(examples[0]) if wanted else None,
         )
         with self._model_storage.write_to(self._resource) as folder:
             self._model.save(folder)
         return self._resource
 
-    def _background_beside(self, labels: List[str]) -> Optional[Background]:
-        """The background, where it is wanted and nothing stands for everything else."""
-        if not self._config["background"] or self._config["unknown_intent"] in labels:
-            return None
+    def _background_beside(self, example: Message) -> Optional[Background]:
+        """The background, unless its vectors are of another kind than an example's."""
         texts = BACKGROUND_FILE.read_text(encoding="utf-8").splitlines()
         client = EncoderClient(self._config["url"], self._config["token"])
-        return Background(client.encode(texts).vectors, texts)
+        vectors = client.encode([example.get(TEXT), *texts]).vectors
+        own = _vector(example, TEXT)[0]
+        if own.shape != vectors[0].shape or not np.allclose(own, vectors[0], atol=1e-4):
+            logger.warning(
+                "The messages have other vectors than the encoder at %s gives, so that the "
+                "classifier trains without a background. Give it the `url` of the featurizer, or "
+                "set `background: false`.",
+                client.url,
+            )
+            return None
+        return Background(vectors[1:], texts)
 
     @classmethod
     def load(

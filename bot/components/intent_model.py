@@ -11,7 +11,7 @@ How much each view counts, how far the sum is to be trusted (a Platt calibration
 message is unlike anything trained are all measured on the training set by cross-validation; no
 figure of a particular dataset stands in the code. The novelty detector is taught by leaving
 whole intents out: their messages are by construction something the remaining model has never
-seen.
+seen. Messages of the intent for everything else, or of the background, are novel to it as well.
 
 A training set may hold one intent that stands for everything else (`out_of_scope`). It is scored
 like the others, topic by topic, and whatever novelty takes from the real intents is added to it.
@@ -97,11 +97,16 @@ class IntentModel:
             background: messages no assistant is for; only used where `unknown` has no example.
 
         Raises:
-            ValueError: there is no example, or the lengths differ.
+            ValueError: there is no example, the lengths differ, or an intent is called as the
+                background is.
         """
         if not len(vectors) or not len(vectors) == len(labels) == len(texts):
             raise ValueError("training needs as many vectors as intents and texts, at least one")
-        if background is not None and unknown not in labels:
+        if BACKGROUND in labels:
+            raise ValueError(f"no intent may be called {BACKGROUND}")
+        if background is not None and background.texts and unknown not in labels:
+            if len(background.vectors) != len(background.texts):
+                raise ValueError("the background needs as many vectors as texts")
             vectors = np.vstack([vectors, background.vectors])
             labels = [*labels, *[BACKGROUND] * len(background.texts)]
             texts, unknown = [*texts, *background.texts], BACKGROUND

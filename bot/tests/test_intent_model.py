@@ -8,6 +8,7 @@ from typing import List, Optional, Tuple
 import numpy as np
 import pytest
 
+from bot.components import intent_calibration
 from bot.components.intent_model import FORMAT_VERSION, Background, IntentModel, readable
 
 DIMENSION = 24
@@ -122,6 +123,22 @@ def test_an_intent_for_everything_else_needs_no_background() -> None:
     assert plain.predict(fresh(1), ["x"] * 5) == beside.predict(fresh(1), ["x"] * 5)
 
 
+def test_the_background_has_no_say_in_what_new_intents_may_cost_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is almost always told from the rest, and would make what the others lose look small."""
+    rounds = []
+    best = intent_calibration._best_head_start
+    monkeypatch.setattr(
+        intent_calibration, "_best_head_start", lambda given: rounds.extend(given) or best(given)
+    )
+    IntentModel.train(*training([20] * 9 + [3, 3]), background=background(range(50, 52)))
+    assert rounds
+    for scores, column, names, truth, is_few in rounds:
+        assert scores.shape == (len(truth), len(names)) == (len(is_few), len(column))
+        assert all(name.startswith("intent_") for name in {*names, *truth})
+
+
 @pytest.mark.parametrize("counts", [[1], [10], [1, 1], [2, 1], [6, 1], [2, 2, 2]])
 def test_tiny_training_sets_beside_a_large_background(counts: List[int]) -> None:
     vectors, labels, texts = training(counts)
@@ -162,6 +179,26 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(meta)
     with pytest.raises(ValueError, match="train again"):
         IntentModel.load(tmp_path)
+
+
+def test_a_background_of_another_length_is_refused() -> None:
+    strange = background(range(50, 52))
+    with pytest.raises(ValueError, match="as many vectors as texts"):
+        IntentModel.train(*training([3, 3]), background=strange._replace(texts=["one"]))
+
+
+def test_an_empty_background_is_none() -> None:
+    empty = Background(np.zeros((0, 0)), [])
+    model = IntentModel.train(*training([3, 3]), background=empty)
+    assert model.predict(fresh(0), ["x"] * 5) == IntentModel.train(*training([3, 3])).predict(
+        fresh(0), ["x"] * 5
+    )
+
+
+def test_no_intent_may_be_called_as_the_background_is() -> None:
+    vectors, labels, texts = training([3, 3])
+    with pytest.raises(ValueError, match="no intent may be called"):
+        IntentModel.train(vectors, ["(background)"] * 3 + labels[3:], texts)
 
 
 def test_nothing_to_learn_from_is_refused() -> None:

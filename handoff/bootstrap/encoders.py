@@ -16,7 +16,7 @@ from handoff.settings import Settings
 from handoff.supervisor import Say
 
 EXPORT_SECONDS = 5.0
-"""What takes longer was an export, in seconds; finding one takes half of one."""
+"""What takes longer is told, in seconds: an export, or waiting for somebody else's."""
 
 
 def encoder_model(settings: Settings) -> Model:
@@ -58,19 +58,19 @@ def examples_in(training_data: Path) -> Examples:
 async def prepare_encoder(settings: Settings, say: Say, only_news: bool = False) -> None:
     """Export the encoder for ONNX Runtime unless that was done before; say what is served.
 
-    With `only_news` nothing is said of an export that was there.
+    With `only_news` nothing is said of an export that was found at once.
     """
     model = encoder_model(settings)
     began = time.monotonic()
     export = await asyncio.to_thread(model.export)
     took = time.monotonic() - began
-    if only_news and took < EXPORT_SECONDS:
+    if only_news and export is not None and took < EXPORT_SECONDS:
         return
     if export is None:
         say("The encoder is served by torch.")
         return
     if took >= EXPORT_SECONDS:
-        say(f"  exported and measured in {took:.0f} s")
+        say(f"  exported and measured after {took:.0f} s")
     chosen = "int8" if model.int8(export) else "fp32"
     say(f"The encoder is served by ONNX Runtime in {chosen}. {in_words(export.manifest)}")
 

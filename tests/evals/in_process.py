@@ -19,7 +19,10 @@ RANKED = 10
 
 
 class IntentsInProcess:
-    """Trains and serves the bot's intent model in this process: both `TrainsNlu` and `Serves`."""
+    """Trains and serves the bot's intent model in this process: both `TrainsNlu` and `Serves`.
+
+    For examples that hold `out_of_scope`, as the shop's do; no background stands in for it.
+    """
 
     def __init__(self, encoder: SentenceEncoder) -> None:
         self._encoder = encoder
