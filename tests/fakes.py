@@ -74,6 +74,22 @@ async def nothing(sender: str, text: str) -> None:
     """The default of `FakeAssistant.meanwhile`."""
 
 
+class OnlyParses:
+    """An assistant to be measured: it may be asked what a message means, and nothing else."""
+
+    async def respond(self, sender: str, text: str) -> list[BotLine]:
+        raise AssertionError("measuring never lets the bot speak")
+
+    async def awaiting_slot(self, sender: str) -> str | None:
+        raise AssertionError("measuring asks for no slot")
+
+    async def status(self) -> str:
+        return "only parses"
+
+    async def load_model(self, path: Path) -> None:
+        raise AssertionError("measuring swaps no model")
+
+
 @dataclass
 class FakeAssistant:
     """An assistant that understands by exact text, else everything but `UNKNOWN`.

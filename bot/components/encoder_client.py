@@ -20,6 +20,9 @@ TOKEN_VARIABLE = "HANDOFF_INTERNAL_TOKEN"
 DEFAULT_URL = "http://127.0.0.1:8000"
 #: The encoder refuses more texts in one request.
 MOST_TEXTS = 256
+#: Texts in one request of many: few, so that a large encoder on a busy core answers them within the
+#: time a request has.
+BATCH = 32
 #: Vectors kept in memory, about 1.5 kB each: a message is parsed once for the decision and once
 #: more for the answer.
 REMEMBERED = 512
@@ -127,11 +130,8 @@ class EncoderClient:
         self._remembered: "OrderedDict[Text, np.ndarray]" = OrderedDict()
         self._digest: Optional[Text] = None
 
-    def encode(self, texts: Sequence[Text], batch: int = 32) -> Encoded:
+    def encode(self, texts: Sequence[Text], batch: int = BATCH) -> Encoded:
         """Vectors of texts, in their order; each different text is asked for once.
-
-        `batch` texts go in one request: few, so that a large encoder on a busy core answers them
-        within the time a request has.
 
         Raises:
             EncoderUnavailable: no connection, an error status, or an answer of another shape.

@@ -8,7 +8,12 @@ from typing import Any, Dict, List, Optional, Text, Type
 
 import numpy as np
 
-from bot.components.encoder_client import EncoderChanged, EncoderClient, EncoderUnavailable
+from bot.components.encoder_client import (
+    BATCH,
+    EncoderChanged,
+    EncoderClient,
+    EncoderUnavailable,
+)
 from bot.components.intent_model import readable
 from rasa.engine.graph import ExecutionContext, GraphComponent
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
@@ -51,7 +56,7 @@ class SentenceVectorFeaturizer(DenseFeaturizer, GraphComponent):
             **DenseFeaturizer.get_default_config(),
             "url": None,
             "token": None,
-            "batch_size": 32,
+            "batch_size": BATCH,
             "connect_seconds": 3.0,
             "read_seconds": 30.0,
         }

@@ -23,15 +23,16 @@ ORDERS = [("where is my parcel", "track"), ("track my order", "track")]
 OTHERS = [("do you buy old sofas", "out_of_scope")]
 
 
+def with_vector(message: Message, width: int = 64) -> Message:
+    """The message with the vector the encoder gives, cut to a width."""
+    vector = word_vectors([message.get(TEXT)])[:, :width]
+    message.add_features(Features(vector, FEATURE_TYPE_SENTENCE, TEXT, "vectors"))
+    return message
+
+
 def training_data(examples: List[Tuple[str, str]], width: int = 64) -> TrainingData:
-    """Messages with the vectors the encoder gives, cut to a width."""
-    messages = []
-    for text, intent in examples:
-        message = Message({TEXT: text, INTENT: intent})
-        vector = word_vectors([text])[:, :width]
-        message.add_features(Features(vector, FEATURE_TYPE_SENTENCE, TEXT, "vectors"))
-        messages.append(message)
-    return TrainingData(messages)
+    """Messages with vectors of a width."""
+    return TrainingData([with_vector(Message({TEXT: t, INTENT: i}), width) for t, i in examples])
 
 
 def trained(folder: Path, data: TrainingData, **config: Any) -> SentenceVectorIntentClassifier:
@@ -54,9 +55,7 @@ def test_without_examples_of_everything_else_the_background_stands_in(
     classifier = trained(tmp_path, training_data([*GREETINGS, *ORDERS]))
     assert asked(encoder) == ["hello there", *BACKGROUND_FILE.read_text().splitlines()]
     stray = Message({TEXT: "who painted the ceiling of that chapel"})
-    vector = word_vectors([stray.get(TEXT)])
-    stray.add_features(Features(vector, FEATURE_TYPE_SENTENCE, TEXT, "vectors"))
-    (found,) = classifier.process([stray])
+    (found,) = classifier.process([with_vector(stray)])
     assert {entry["name"] for entry in found.get("intent_ranking")} == {"greet", "track"}
 
 

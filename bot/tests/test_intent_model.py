@@ -175,8 +175,9 @@ def test_saved_and_loaded_it_says_the_same(
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     IntentModel.train(*training([3, 3])).save(tmp_path)
-    meta = (tmp_path / "model.json").read_text().replace(f'"format": {FORMAT_VERSION}', '"format": 99')
-    (tmp_path / "model.json").write_text(meta)
+    meta = (tmp_path / "model.json").read_text()
+    other = meta.replace(f'"format": {FORMAT_VERSION}', '"format": 99')
+    (tmp_path / "model.json").write_text(other)
     with pytest.raises(ValueError, match="train again"):
         IntentModel.load(tmp_path)
 

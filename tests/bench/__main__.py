@@ -12,17 +12,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
 
 import httpx
 
 from tests.bench.deciding import deciding
 from tests.bench.encoder import encoding
+from tests.bench.stopwatch import milliseconds
 from tests.e2e.desk import ANA, RITA, Customer, Desk, running_desk, until
 
 TURNS = 60
@@ -41,13 +41,6 @@ QUESTIONS = (
 def p99(values: list[float]) -> float:
     """Return the 99th percentile."""
     return quantiles(values, n=100, method="inclusive")[98]
-
-
-def milliseconds(work: Callable[[], Any]) -> float:
-    """Return how long `work` takes."""
-    began = time.perf_counter()
-    work()
-    return (time.perf_counter() - began) * 1000
 
 
 def overhead(desk: Desk) -> dict[str, float]:

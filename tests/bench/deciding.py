@@ -27,6 +27,7 @@ from handoff.bootstrap.parts import encoder_service
 from handoff.core.policy import Policy, Signals, decide
 from handoff.ports import Assistant
 from handoff.settings import Settings, load_settings
+from tests.bench.stopwatch import milliseconds
 
 BLOCK, BLOCKS = 20, 15
 """Messages in a row, and how often; the first blocks warm up."""
@@ -101,9 +102,4 @@ def _load_torch() -> None:
 
 def _encoded_by_torch(texts: Sequence[str]) -> list[float]:
     """Return how long the encoding of each message alone took, in milliseconds."""
-    took: list[float] = []
-    for text in texts:
-        began = time.perf_counter()
-        _torch[0].encode([text])
-        took.append((time.perf_counter() - began) * 1000)
-    return took
+    return [milliseconds(lambda t=text: _torch[0].encode([t])) for text in texts]

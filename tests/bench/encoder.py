@@ -11,6 +11,7 @@ from handoff.adapters.encoder import Model, SentenceEncoder
 from handoff.adapters.encoder_backends import Backend
 from handoff.bootstrap.encoders import encoder_model, examples_in
 from handoff.settings import load_settings
+from tests.bench.stopwatch import milliseconds
 
 PROJECT = Path(__file__).resolve().parents[2]
 WARM_UP, MESSAGES, LIST = 10, 200, 1000
@@ -40,9 +41,7 @@ def _one_at_a_time(backends: dict[str, Backend], texts: list[str]) -> dict[str, 
     took: dict[str, list[float]] = {name: [] for name in backends}
     for text in texts:
         for name, backend in backends.items():
-            began = time.perf_counter()
-            backend.encode([text])
-            took[name].append((time.perf_counter() - began) * 1000)
+            took[name].append(milliseconds(lambda b=backend, t=text: b.encode([t])))
     middle = {name: median(values[WARM_UP:]) for name, values in took.items()}
     figures = {f"encode_{name}_p50_ms": value for name, value in middle.items()}
     for name in ("fp32", "int8"):

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 
-from bot.components.intent_model import IntentModel, readable
+from bot.components.intent_model import Background, IntentModel, readable
 from handoff.adapters.encoder import SentenceEncoder
-from handoff.core.model import BotLine, IntentScore, Parse
+from handoff.core.model import IntentScore, Parse
 from handoff.evals.intents import Progress
+from handoff.learning.training_files import shipped_examples
 from handoff.ports import Assistant
+from tests.conftest import TRAINING_DATA
+from tests.fakes import OnlyParses
+
+UNKNOWN = "out_of_scope"
 
 RANKED = 10
 """Intents that the bot names for a message (`ranking_length`)."""
 
 
-class IntentsInProcess:
+def examples_shipped() -> dict[str, list[str]]:
+    """Return the shipped examples by intent."""
+    examples: defaultdict[str, list[str]] = defaultdict(list)
+    for intent, text in shipped_examples(TRAINING_DATA):
+        examples[intent].append(text)
+    return dict(examples)
+
+
+class IntentsInProcess(OnlyParses):
     """Trains and serves the bot's intent model in this process: both `TrainsNlu` and `Serves`.
 
-    For examples that hold `out_of_scope`, as the shop's do; no background stands in for it.
+    A `background` stands in where the examples hold no `out_of_scope`, as the bot's own does.
     """
 
-    def __init__(self, encoder: SentenceEncoder) -> None:
+    def __init__(self, encoder: SentenceEncoder, background: Background | None = None) -> None:
         self._encoder = encoder
+        self._background = background
         self._model: IntentModel | None = None
 
     async def train_nlu(
@@ -39,7 +54,8 @@ class IntentsInProcess:
             labels,
             texts,
             dict(zip(examples, names, strict=True)),
-            "out_of_scope",
+            UNKNOWN,
+            self._background,
         )
         return out
 
@@ -52,15 +68,3 @@ class IntentsInProcess:
         (found,) = self._model.predict(np.asarray(await self._encoder.encode([text])), [text])
         ranking = tuple(IntentScore(*score) for score in found.ranking[:RANKED])
         return Parse(ranking, novelty=found.novelty)
-
-    async def respond(self, sender: str, text: str) -> list[BotLine]:
-        raise AssertionError("an evaluation never lets the bot speak")
-
-    async def awaiting_slot(self, sender: str) -> str | None:
-        raise AssertionError("an evaluation asks for no slot")
-
-    async def status(self) -> str:
-        return "in process"
-
-    async def load_model(self, path: Path) -> None:
-        raise AssertionError("an evaluation swaps no model")

@@ -12,13 +12,14 @@ import pytest
 
 from handoff.core.costs import Costs
 from handoff.core.errors import AssistantUnavailable, BadData
-from handoff.core.model import BotLine, Feelings, IntentScore, Parse
+from handoff.core.model import Feelings, IntentScore, Parse
 from handoff.core.policy import Policy
 from handoff.evals.handoff import evaluate_handoff
 from handoff.evals.intents import Progress
 from handoff.evals.tables import handoff_table
 from handoff.ports import Assistant
 from tests.encoder_server import HashingEncoder
+from tests.fakes import OnlyParses
 
 Turns = Sequence[tuple[str, int]]
 """The customer's turns of a conversation: text, and whether it needed a person."""
@@ -62,7 +63,7 @@ def write(path: Path, conversations: Sequence[Turns]) -> Path:
     return path
 
 
-class Script:
+class Script(OnlyParses):
     """Trains nothing; understands what it was told to, and everything else well."""
 
     def __init__(self, doubts: Mapping[str, Sequence[float]] | None = None) -> None:
@@ -87,18 +88,6 @@ class Script:
         self.asked.append(text)
         first, second = self.doubts.get(text, (0.9, 0.02))
         return Parse((IntentScore("x_y", first), IntentScore("other", second)), novelty=1 - first)
-
-    async def respond(self, sender: str, text: str) -> list[BotLine]:
-        raise AssertionError("an evaluation never lets the bot speak")
-
-    async def awaiting_slot(self, sender: str) -> str | None:
-        raise AssertionError("an evaluation asks for no slot")
-
-    async def status(self) -> str:
-        return "script"
-
-    async def load_model(self, path: Path) -> None:
-        raise AssertionError("an evaluation swaps no model")
 
 
 class Feels:

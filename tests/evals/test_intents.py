@@ -13,7 +13,7 @@ import pytest
 from handoff.adapters.rasa import RasaAssistant
 from handoff.core.errors import AssistantUnavailable, BadData, EncoderUnavailable, TrainingFailed
 from handoff.core.learning import neutralise
-from handoff.core.model import BotLine, IntentScore, Parse
+from handoff.core.model import IntentScore, Parse
 from handoff.evals.intents import Progress, evaluate_intents, examples_by_intent, rasa_names
 from handoff.evals.tables import intents_table
 from handoff.fitting.labelled import Labelled
@@ -22,6 +22,7 @@ from handoff.learning.trainer import Trainer
 from handoff.ports import Assistant
 from handoff.settings import PROJECT
 from tests.encoder_server import HashingEncoder, encoder_server
+from tests.fakes import OnlyParses
 from tests.rasa_venv import RASA_VENV, needs_rasa
 
 TRAIN = """text,intent
@@ -61,7 +62,7 @@ def data(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / f"{name}.csv" for name in ("train", "valid", "test")}
 
 
-class Script:
+class Script(OnlyParses):
     """Trains nothing, serves a table of answers, and remembers what it was given."""
 
     def __init__(self, table: Mapping[str, tuple[str, float]]) -> None:
@@ -89,18 +90,6 @@ class Script:
         intent, confidence = self.table[text]
         await asyncio.sleep(0)
         return Parse(ranking=(IntentScore(intent, confidence),))
-
-    async def respond(self, sender: str, text: str) -> list[BotLine]:
-        raise AssertionError("an evaluation never lets the bot speak")
-
-    async def awaiting_slot(self, sender: str) -> str | None:
-        raise AssertionError("an evaluation asks for no slot")
-
-    async def status(self) -> str:
-        return "script"
-
-    async def load_model(self, path: Path) -> None:
-        raise AssertionError("an evaluation swaps no model")
 
 
 TABLE = {

@@ -22,9 +22,8 @@ from handoff.core.policy import SHIPPED_RISK, Policy
 from handoff.core.risk import RiskModel, log_odds
 from handoff.fitting.refit import Episode, Refitted, refit
 from handoff.learning.refit import RefitPolicy
-from handoff.learning.training_files import shipped_examples
 from tests.conftest import TRAINING_DATA
-from tests.evals.in_process import IntentsInProcess
+from tests.evals.in_process import IntentsInProcess, examples_shipped
 
 POLICY = Policy()
 
@@ -47,11 +46,8 @@ much; of 200 resamples of the conversations 95 % had their limit within 0.4 of t
 
 async def learned_intents(encoder: SentenceEncoder) -> IntentsInProcess:
     """Return the bot's intent model, trained on the shipped examples."""
-    examples: dict[str, list[str]] = {}
-    for intent, text in shipped_examples(TRAINING_DATA):
-        examples.setdefault(intent, []).append(text)
     model = IntentsInProcess(encoder)
-    await model.train_nlu(examples, Path())
+    await model.train_nlu(examples_shipped(), Path())
     return model
 
 

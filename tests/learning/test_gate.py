@@ -9,9 +9,10 @@ import pytest
 from handoff.core.errors import AssistantUnavailable, BadData
 from handoff.core.learning import in_words
 from handoff.core.limits import PolicyLimits
-from handoff.core.model import BotLine, IntentScore, Parse
+from handoff.core.model import IntentScore, Parse
 from handoff.learning.gate import compare, measure_golden, read_assistant
 from handoff.settings import PROJECT
+from tests.fakes import OnlyParses
 
 LIMITS = PolicyLimits(confidence=0.5)
 
@@ -19,7 +20,7 @@ INTENTS = "text,intent\nwhere is it,track\nmoney back,refund\nstill not here,tra
 OUT_OF_SCOPE = "text,intent\ngift cards,out_of_scope\nweather,out_of_scope\n"
 
 
-class ScriptedAssistant:
+class ScriptedAssistant(OnlyParses):
     """Answers from a table; `failures` is how often each text fails before it is answered."""
 
     def __init__(self, table: dict[str, tuple[str, float]], failures: int = 0) -> None:
@@ -33,18 +34,6 @@ class ScriptedAssistant:
             raise AssistantUnavailable(why="it is busy")
         intent, confidence = self.table.get(text, ("", 0.0))
         return Parse(ranking=(IntentScore(intent, confidence),) if intent else ())
-
-    async def respond(self, sender: str, text: str) -> list[BotLine]:
-        raise AssertionError("measuring never lets the bot speak")
-
-    async def awaiting_slot(self, sender: str) -> str | None:
-        raise AssertionError("measuring asks for no slot")
-
-    async def status(self) -> str:
-        return "scripted"
-
-    async def load_model(self, path: Path) -> None:
-        raise AssertionError("measuring swaps no model")
 
 
 @pytest.fixture
