@@ -20,7 +20,7 @@ from bot.components.intent_scores import (
     shared_out,
     stacked,
 )
-from bot.components.intent_views import BACKGROUND, Examples, Scorers, Views
+from bot.components.intent_views import BACKGROUND, Examples, Scorers, Views, is_real
 
 #: An intent with no more examples than this is new: it competes with intents that have dozens,
 #: and without help loses its own messages to them.
@@ -102,16 +102,17 @@ class Calibrator:
     def _measure_head_starts(self, result: Calibration) -> None:
         """What a new intent needs so that its few examples are not outvoted."""
         counts = {str(name): int((self.labels == name).sum()) for name in self.classes}
+        real = set(self.classes[is_real(self.classes, self.unknown)])
         plenty = [
             name
             for name, count in counts.items()
-            if count > 2 * NEW_INTENT_EXAMPLES and name != self.unknown
+            if count > 2 * NEW_INTENT_EXAMPLES and name in real
         ]
         if len(plenty) < 3:
             return
         found: Dict[int, float] = {}
         for name, count in sorted(counts.items()):
-            if count <= NEW_INTENT_EXAMPLES and name != self.unknown:
+            if count <= NEW_INTENT_EXAMPLES and name in real:
                 if count not in found:
                     found[count] = self._head_start_for(count, plenty, result)
                 result.head_start[name] = found[count]
@@ -142,28 +143,30 @@ class Calibrator:
         )
 
     def _group_of_intent(self) -> np.ndarray:
-        """A group for each intent, evenly where there are few intents."""
+        """A group for each real intent, evenly where there are few; -1 for the others."""
         drawn = np.array([_draw(str(name)) for name in self.classes])
-        if len(drawn) < 5 * GROUPS:
-            drawn = drawn.argsort().argsort()
-        return drawn % GROUPS
+        real = is_real(self.classes, self.unknown)
+        if real.sum() < 5 * GROUPS:
+            drawn[real] = drawn[real].argsort().argsort()
+        return np.where(real, drawn % GROUPS, -1)
 
     def _known_and_novel(self, result: Calibration) -> Tuple[np.ndarray, np.ndarray]:
-        """Novelty features of held-out messages, whose intents were trained or left out."""
-        group_of = self._group_of_intent()
-        group_of[self.classes == self.unknown] = -1  # stays, but its messages are novel too
-        is_unknown = self.labels == self.unknown
-        left_out_in = group_of[np.searchsorted(self.classes, self.labels)]
+        """Novelty features of held-out messages, whose intents were trained or left out.
+
+        What is no real intent is never left out; its messages are novel all the same.
+        """
+        is_real_one = is_real(self.labels, self.unknown)
+        left_out_in = self._group_of_intent()[np.searchsorted(self.classes, self.labels)]
         features, known = [], []
         for group in range(GROUPS):
             left_out = left_out_in == group
             test = (self.fold_of >= 0) & (self.fold_of % GROUPS == group)
             train = ~left_out & ~test
-            if len(set(self.labels[train & ~is_unknown])) < 2 or not test.any():
+            if len(set(self.labels[train & is_real_one])) < 2 or not test.any():
                 continue
             views = self._views_without(train, test)
             features.append(novelty_features(views, probabilities_of(views, result)))
-            known.append(~(left_out | is_unknown)[test])
+            known.append((~left_out & is_real_one)[test])
         if not features:
             return np.zeros((0, 0)), np.zeros(0, dtype=bool)
         return np.vstack(features), np.concatenate(known)

@@ -19,7 +19,7 @@ from bot.components import (
     word_bayes,
 )
 from bot.components.encoder_client import EncoderClient
-from bot.components.intent_model import Background, IntentModel
+from bot.components.intent_model import Background, IntentModel, wants_background
 from rasa.engine.graph import ExecutionContext, GraphComponent
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
@@ -73,7 +73,7 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
 
         `ranking_length`: how many intents `intent_ranking` names, at least one.
         `unknown_intent`: the intent, if trained at all, that stands for everything else.
-        `background`: whether messages no assistant is for stand in for it where it is not trained.
+        `background`: whether messages no assistant is for stand beside its examples while few.
         `url`, `token`: of the encoder; they come from the environment where they are empty.
         """
         return {
@@ -131,13 +131,14 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
             logger.warning("No intent example has a vector: the classifier stays untrained.")
             return self._resource
         labels = [str(e.get(INTENT)) for e in examples]
-        wanted = self._config["background"] and self._config["unknown_intent"] not in labels
+        unknown = self._config["unknown_intent"]
+        wanted = self._config["background"] and wants_background(labels, unknown)
         self._model = IntentModel.train(
             np.vstack([_vector(e, TEXT) for e in examples]),
             labels,
             [str(e.get(TEXT)) for e in examples],
             _name_vectors(examples),
-            self._config["unknown_intent"],
+            unknown,
             self._background_beside(examples[0]) if wanted else None,
         )
         with self._model_storage.write_to(self._resource) as folder:

@@ -15,8 +15,9 @@ seen. Messages of the intent for everything else, or of the background, are nove
 
 A training set may hold one intent that stands for everything else (`out_of_scope`). It is scored
 like the others, topic by topic, and whatever novelty takes from the real intents is added to it.
-Where there is none, messages that no assistant is for may stand in its place: they show where the
-real intents end, and what they take from them is novelty (outlier exposure, Hendrycks et al. 2019).
+Where it has few examples or none, messages that no assistant is for may stand beside it: they show
+where the real intents end, and what they take from them is novelty (outlier exposure, Hendrycks et
+al. 2019).
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ from bot.components.intent_views import BACKGROUND, Examples, Scorers
 from bot.components.word_bayes import terms
 
 FORMAT_VERSION = 4
+#: From here on the intent for everything else knows better than the background what a team's own
+#: customers ask in vain (decision 20).
+ENOUGH_UNKNOWN = 50
 META_FILE, ARRAYS_FILE = "model.json", "model.npz"
 
 
@@ -94,7 +98,7 @@ class IntentModel:
             names: unit vectors of the intents' own names written as words; each counts as one
                 more example of its intent, which helps where examples are few.
             unknown: the intent that stands for everything else, if there is one.
-            background: messages no assistant is for; only used where `unknown` has no example.
+            background: messages no assistant is for; only used where `wants_background`.
 
         Raises:
             ValueError: there is no example, the lengths differ, or an intent is called as the
@@ -104,12 +108,12 @@ class IntentModel:
             raise ValueError("training needs as many vectors as intents and texts, at least one")
         if BACKGROUND in labels:
             raise ValueError(f"no intent may be called {BACKGROUND}")
-        if background is not None and background.texts and unknown not in labels:
+        if background is not None and background.texts and wants_background(labels, unknown):
             if len(background.vectors) != len(background.texts):
                 raise ValueError("the background needs as many vectors as texts")
             vectors = np.vstack([vectors, background.vectors])
             labels = [*labels, *[BACKGROUND] * len(background.texts)]
-            texts, unknown = [*texts, *background.texts], BACKGROUND
+            texts = [*texts, *background.texts]
         known = np.asarray(labels, dtype=str)
         examples = Examples(np.asarray(vectors, "f4"), known, [terms(text) for text in texts])
         named = _names_as_examples({n: v for n, v in (names or {}).items() if n != unknown})
@@ -156,6 +160,11 @@ class IntentModel:
         with np.load(folder / ARRAYS_FILE) as stored:
             scorers = Scorers.restored(meta, dict(stored))
         return cls(scorers, Calibration(**meta["calibration"]))
+
+
+def wants_background(labels: Sequence[str], unknown: Optional[str]) -> bool:
+    """Whether there are real intents, and too few examples of everything else beside them."""
+    return sum(label == unknown for label in labels) < min(ENOUGH_UNKNOWN, len(labels))
 
 
 def readable(intent: str) -> str:

@@ -28,6 +28,11 @@ BACKGROUND = "(background)"
 _TOPIC = "\x1f"  # between the intent for everything else and the number of a topic
 
 
+def is_real(intents: np.ndarray, unknown: Optional[str]) -> np.ndarray:
+    """Whether each is an intent of its own, not the one for everything else nor `BACKGROUND`."""
+    return (intents != (unknown or BACKGROUND)) & (intents != BACKGROUND)
+
+
 class Examples(NamedTuple):
     """Unit vectors one a row, the intent of each, and the terms of each text."""
 
@@ -89,7 +94,7 @@ class Scorers:
     @property
     def real(self) -> np.ndarray:
         """By column: whether it is an intent of its own. All are, where nothing else is known."""
-        real = self.classes != self.unknown
+        real = is_real(self.classes, self.unknown)
         return real if real.any() else np.ones(len(self.classes), dtype=bool)
 
     @property
@@ -162,21 +167,20 @@ class Scorers:
     def _weights(self, labels: np.ndarray) -> np.ndarray:
         """Every real intent counts the same; everything else counts as its share."""
         names, at, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        share = np.full(len(names), 1.0)
+        share, real = np.full(len(names), 1.0), is_real(names, self.unknown)
         odds = self.novel_share / (1.0 - self.novel_share)
-        share[names == self.unknown] = odds * (len(names) - 1)
+        share[~real] = odds * real.sum() * counts[~real] / max(counts[~real].sum(), 1)
         return (len(labels) / share.sum() * share / counts)[at]
 
     def _with_topics(self, vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Labels in which the intent for everything else is divided into topics."""
-        rows = np.flatnonzero(labels == self.unknown)
-        usual = BACKGROUND_PER_TOPIC if self.unknown == BACKGROUND else EXAMPLES_PER_TOPIC
-        count = len(rows) // usual
-        if count < 2:
-            return labels
-        found = KMeans(count, n_init=3, random_state=0).fit_predict(vectors[rows])
+        """Labels in which what is no real intent is divided into topics."""
         divided = labels.astype(object)
-        divided[rows] = [f"{self.unknown}{_TOPIC}{topic}" for topic in found]
+        for name, usual in ((self.unknown, EXAMPLES_PER_TOPIC), (BACKGROUND, BACKGROUND_PER_TOPIC)):
+            rows = np.flatnonzero(labels == name)
+            count = len(rows) // usual
+            if count > 1:
+                found = KMeans(count, n_init=3, random_state=0).fit_predict(vectors[rows])
+                divided[rows] = [f"{name}{_TOPIC}{topic}" for topic in found]
         return divided.astype(str)
 
     def _first_topics(self, scored: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from pathlib import Path
 from typing import Any, List, Tuple
 
@@ -10,6 +11,7 @@ import pytest
 
 from bot.components.encoder_client import EncoderUnavailable
 from bot.components.intent_classifier import BACKGROUND_FILE, SentenceVectorIntentClassifier
+from bot.components.intent_model import ENOUGH_UNKNOWN
 from bot.tests.conftest import FakeEncoder, word_vectors
 from rasa.engine.storage.local_model_storage import LocalModelStorage
 from rasa.engine.storage.resource import Resource
@@ -20,7 +22,8 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 
 GREETINGS = [("hello there", "greet"), ("good morning", "greet"), ("hello friend", "greet")]
 ORDERS = [("where is my parcel", "track"), ("track my order", "track")]
-OTHERS = [("do you buy old sofas", "out_of_scope")]
+LETTERS = string.ascii_lowercase
+OTHERS = [(f"{a} {b}", "out_of_scope") for a in LETTERS for b in LETTERS][:ENOUGH_UNKNOWN]
 
 
 def with_vector(message: Message, width: int = 64) -> Message:
@@ -49,21 +52,23 @@ def asked(encoder: FakeEncoder) -> List[str]:
     return [text for request in encoder.requests for text in request["body"]["texts"]]
 
 
-def test_without_examples_of_everything_else_the_background_stands_in(
-    encoder: FakeEncoder, tmp_path: Path
+@pytest.mark.parametrize("others", [[], OTHERS[:-1]])
+def test_the_background_stands_beside_few_examples_of_everything_else(
+    encoder: FakeEncoder, tmp_path: Path, others: List[Tuple[str, str]]
 ) -> None:
-    classifier = trained(tmp_path, training_data([*GREETINGS, *ORDERS]))
+    classifier = trained(tmp_path, training_data([*GREETINGS, *ORDERS, *others]))
     assert asked(encoder) == ["hello there", *BACKGROUND_FILE.read_text().splitlines()]
     stray = Message({TEXT: "who painted the ceiling of that chapel"})
     (found,) = classifier.process([with_vector(stray)])
-    assert {entry["name"] for entry in found.get("intent_ranking")} == {"greet", "track"}
+    named = {"greet", "track"} | {intent for _, intent in others}
+    assert {entry["name"] for entry in found.get("intent_ranking")} == named
 
 
 @pytest.mark.parametrize(
     ("examples", "config"),
     [([*GREETINGS, *ORDERS, *OTHERS], {}), ([*GREETINGS, *ORDERS], {"background": False})],
 )
-def test_with_such_examples_or_switched_off_nobody_is_asked(
+def test_with_enough_of_them_or_switched_off_nobody_is_asked(
     encoder: FakeEncoder, tmp_path: Path, examples: List[Tuple[str, str]], config: Any
 ) -> None:
     trained(tmp_path, training_data(examples), **config)

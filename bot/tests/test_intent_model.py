@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from bot.components import intent_calibration
-from bot.components.intent_model import FORMAT_VERSION, Background, IntentModel, readable
+from bot.components.intent_model import (
+    ENOUGH_UNKNOWN,
+    FORMAT_VERSION,
+    Background,
+    IntentModel,
+    readable,
+)
 
 DIMENSION = 24
 
@@ -116,8 +122,27 @@ def test_the_background_is_novel_and_never_named() -> None:
     assert max(f.novelty for f in known) < min(f.novelty for f in stray)
 
 
-def test_an_intent_for_everything_else_needs_no_background() -> None:
-    data = training([20, 20, 20, 20])
+def test_few_examples_of_everything_else_keep_the_background_beside_them() -> None:
+    data = training([20, 20, 20, 20, 2])
+    model = IntentModel.train(*data, unknown="intent_4", background=background(range(50, 56)))
+    strays = model.predict(np.vstack([fresh(seed) for seed in range(50, 56)]), ["x"] * 30)
+    assert {found.ranking[0][0] for found in strays} == {"intent_4"}
+    assert {name for name, _ in strays[0].ranking} == {f"intent_{n}" for n in range(5)}
+    for own in (1, 4):
+        for found in model.predict(fresh(own), ["x"] * 5):
+            assert found.ranking[0][0] == f"intent_{own}"
+            assert (found.novelty > 0.5) == (own == 4)
+
+
+def test_an_intent_for_everything_else_alone_is_not_told_from_the_background() -> None:
+    vectors, labels, texts = training([3])
+    strange = background(range(50, 52))
+    model = IntentModel.train(vectors, labels, texts, unknown="intent_0", background=strange)
+    assert model._scorers.named.all()
+
+
+def test_an_intent_for_everything_else_with_many_examples_needs_no_background() -> None:
+    data = training([20, 20, 20, ENOUGH_UNKNOWN])
     plain = IntentModel.train(*data, unknown="intent_3")
     beside = IntentModel.train(*data, unknown="intent_3", background=background(range(50, 56)))
     assert plain.predict(fresh(1), ["x"] * 5) == beside.predict(fresh(1), ["x"] * 5)

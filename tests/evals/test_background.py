@@ -1,4 +1,4 @@
-"""An assistant whose team wrote no examples of what it cannot do: the shop without its own."""
+"""The shop as a team has it that wrote few examples of what its assistant cannot do, or none."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from tests.evals.in_process import UNKNOWN, IntentsInProcess, examples_shipped
 
 FILE = TRAINING_DATA.parent / "bot" / "components" / "background.txt"
 
-AUROC = 0.98
-"""Smallest area under the ROC curve of novelty on the golden messages; measured was 0.989, and
-0.983 without the background."""
+AUROC = 0.986
+"""Smallest area under the ROC curve of novelty on the golden messages; measured were 0.989 and
+0.990, and 0.983 and 0.984 without the background."""
 
-LEAST_GAIN = 0.1
-"""By how much larger a share of the golden messages out of scope is noticed at least; measured were
-0.757 with the background and 0.578 without."""
+LEAST_GAIN = {0: 0.1, 3: 0.05}
+"""By how much larger a share of the golden messages out of scope is noticed at least, by the number
+of the team's own examples; measured were 0.757 instead of 0.578 with none, and 0.931 instead of
+0.821 with three."""
 
 
 @pytest.fixture
@@ -37,10 +38,14 @@ def test_every_line_is_a_message_of_its_own() -> None:
     assert len(lines) == 1000 == len({line.strip().lower() for line in lines if line.strip()})
 
 
+@pytest.mark.parametrize(("own", "least_gain"), LEAST_GAIN.items())
 async def test_the_background_shows_a_shop_what_it_cannot_answer(
-    encoder: SentenceEncoder, background: Background
+    encoder: SentenceEncoder, background: Background, own: int, least_gain: float
 ) -> None:
-    examples = {intent: own for intent, own in examples_shipped().items() if intent != UNKNOWN}
+    examples = examples_shipped()
+    foreign = examples.pop(UNKNOWN)[:own]
+    if foreign:
+        examples[UNKNOWN] = foreign
     golden = read_golden(TRAINING_DATA / "golden")
     strange = np.array([not message.intent for message in golden])
     noticed: dict[str, float] = {}
@@ -51,8 +56,8 @@ async def test_the_background_shows_a_shop_what_it_cannot_answer(
         await model.train_nlu(examples, Path())
         found = [await model.parse(message.text) for message in golden]
         areas[name] = float(roc_auc_score(strange, [one.novelty for one in found]))
-        doubted = np.array([one.best.confidence < limit for one in found])
-        noticed[name] = float(doubted[strange].mean())
-        print(f"{name}: AUROC {areas[name]:.4f}, noticed {noticed[name]:.3f}")
+        doubted = [one.best.intent == UNKNOWN or one.best.confidence < limit for one in found]
+        noticed[name] = float(np.array(doubted)[strange].mean())
+        print(f"{own} own, {name}: AUROC {areas[name]:.4f}, noticed {noticed[name]:.3f}")
     assert areas["with"] >= AUROC
-    assert noticed["with"] >= noticed["without"] + LEAST_GAIN
+    assert noticed["with"] >= noticed["without"] + least_gain
