@@ -143,9 +143,24 @@ def ensure_export(path: str, source: str, folder: Path, examples: Callable[[], E
         if (found := _read(home, source)) is None:
             _make(path, source, home, examples())
             found = _read(home, source)
+            _remove_older(home.parent, source)
         if found is None:
             raise EncoderUnavailable(why=f"the export in {home} cannot be read back")
         return found
+
+
+def _remove_older(folder: Path, source: str) -> None:
+    """Remove what versions before this one exported of the same model, 140 MB each.
+
+    A desk of such a version that still runs keeps its files until it ends; started again, it
+    exports anew.
+    """
+    for version in range(1, EXPORT_VERSION):
+        older = folder / f"{source[:16]}-{version}"
+        if older.exists():
+            shutil.rmtree(older)
+            log.info("The encoder in %s, of an older version, was removed.", older)
+        older.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def file_digest(path: Path) -> str:

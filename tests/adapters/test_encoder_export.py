@@ -208,6 +208,22 @@ def test_a_good_export_is_not_made_again(copied: Export, made_anew: list[Path]) 
     assert made_anew == [] and found == copied
 
 
+def test_an_export_removes_those_of_older_versions_and_no_other(
+    tmp_path: Path, made_anew: list[Path]
+) -> None:
+    of_same, version = PACKAGED_DIGEST[:16], onnx_export.EXPORT_VERSION
+    older, newer = f"{of_same}-{version - 1}", f"{of_same}-{version + 1}"
+    other = f"{'0' * 16}-{version - 1}"
+    for name in (older, newer, other):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / MANIFEST).write_text("{}")
+        (tmp_path / f"{name}.lock").touch()
+    found = ensure_export("", PACKAGED_DIGEST, tmp_path, onnx_export.Examples)
+    left = {newer, other, found.folder.name}
+    assert {path.stem for path in tmp_path.iterdir()} == left
+    assert all((tmp_path / name).is_dir() for name in left)
+
+
 def test_an_export_for_another_processor_is_made_anew(
     copied: Export,
     made_anew: list[Path],
