@@ -16,7 +16,7 @@ from telegram.ext import Application, ApplicationHandlerStop, TypeHandler
 from agent_console import views
 from agent_console.access import Verdict, check
 from agent_console.deps import OUTBOX, ConsoleDeps, conversation_of, view_payload
-from agent_console.policy_views import LIMITS_WANTED, SHOWN, limits_moved, policies
+from agent_console.policy_views import SHOWN, limits_moved, limits_now, policies
 from agent_console.presses import Presses
 from agent_console.router import Command, read
 from handoff.app.claim import Claim
@@ -25,8 +25,9 @@ from handoff.app.lines import FIRST, LAST, NEXT, owe
 from handoff.app.ownership import load, require
 from handoff.app.resolve import Reopen, Resolve
 from handoff.app.say import Note, Say
-from handoff.app.switch_policy import Move, ReadPolicies, SwitchPolicy
-from handoff.core.errors import DeskError, NotClaimed, NotYours
+from handoff.app.switch_policy import Move, ReadPolicies, SwitchPolicy, read_shares
+from handoff.core.errors import DeskError, IllegalTransition, NotClaimed, NotYours
+from handoff.core.lifecycle import Event
 from handoff.core.model import CandidateStatus, OutboxKind, Person, Role, State
 
 log = logging.getLogger(__name__)
@@ -68,11 +69,15 @@ class Handlers:
         self._switch = SwitchPolicy(*parts)
         self.presses = Presses(deps)
         self._commands: dict[str, Action] = {
-            "claim": self._step(Claim(*parts), "You have this conversation."),
-            "release": self._step(Release(*parts), "A colleague can take it now."),
-            "bot": self._step(ReturnToBot(*parts), "The assistant has it again."),
-            "resolve": self._step(Resolve(*parts), "Closed. The card asks what it was about."),
-            "reopen": self._step(Reopen(*parts), "You have this conversation again."),
+            "claim": self._step(Claim(*parts), Event.CLAIM, "You have this conversation."),
+            "release": self._step(Release(*parts), Event.RELEASE, "A colleague can take it now."),
+            "bot": self._step(
+                ReturnToBot(*parts), Event.RETURN_TO_BOT, "The assistant has it again."
+            ),
+            "resolve": self._step(
+                Resolve(*parts), Event.RESOLVE, "Closed. The card asks what it was about."
+            ),
+            "reopen": self._step(Reopen(*parts), Event.REOPEN, "You have this conversation again."),
             "note": self._note,
             "queue": self._queue,
             "policy": self._policy,
@@ -242,17 +247,28 @@ class Handlers:
         except DeskError as error:
             await self.answer(told, views.plain(f"⚠️ {error}"), FIRST)
 
-    def _step(self, use_case: Callable[[str, Person], Awaitable[None]], done: str) -> Action:
+    def _step(
+        self, use_case: Callable[[str, Person], Awaitable[None]], event: Event, done: str
+    ) -> Action:
         """Return the command that takes one step in the conversation of its topic."""
 
         async def action(told: Told, rest: str) -> None:
             if told.conversation_id is None:
                 await self.answer(told, views.plain(views.NOT_A_CONVERSATION))
                 return
-            await use_case(told.conversation_id, told.person)
+            try:
+                await use_case(told.conversation_id, told.person)
+            except NotClaimed as error:
+                raise await self._not_now(told.conversation_id, event, error) from None
             await self.answer(told, views.plain(done), LAST)
 
         return action
+
+    async def _not_now(self, conversation_id: str, event: Event, error: NotClaimed) -> DeskError:
+        """Return why a step is not possible: nobody can claim what the assistant has."""
+        async with self.deps.store() as work:
+            state = (await work.conversations.get(conversation_id)).state
+        return error if state is State.AGENT else IllegalTransition(event.value, state.value)
 
     async def _note(self, told: Told, rest: str) -> None:
         if told.conversation_id is None:
@@ -287,13 +303,12 @@ class Handlers:
 
     async def _limits(self, told: Told, rest: str) -> None:
         require(told.person, Role.LEAD)
-        try:
-            floor, ceiling, *more = [float(word.replace(",", ".")) for word in rest.split()]
-            (risk,) = more or [None]
-        except ValueError:
-            await self.answer(told, views.plain(LIMITS_WANTED))
+        shares = read_shares(rest)
+        if len(shares) not in (2, 3):
+            active, _ = await ReadPolicies(self.deps.store).in_use()
+            await self.answer(told, limits_now(active, self.deps.zone))
             return
-        stored = await self._switch.move(Move(floor, ceiling, risk), told.person, at_once=True)
+        stored = await self._switch.move(Move(*shares), told.person, at_once=True)
         await self.answer(told, limits_moved(stored))
 
     async def _stats(self, told: Told, rest: str) -> None:

@@ -95,7 +95,7 @@ def _texts(rich: Rich, candidate: Candidate) -> None:
 def _origin(rich: Rich, card: ReviewCard) -> None:
     agent = f"{card.agent}'s conversation" if card.agent else "a conversation"
     when = f" of {date_time(card.said_at, card.zone)}" if card.said_at else ""
-    rich.line(f"From {agent}{when}. Personal data was replaced.", "italic")
+    rich.line(f"From {agent}{when}. Personal data, where recognised, was replaced.", "italic")
 
 
 _JUDGED = {

@@ -195,13 +195,13 @@ class Presses:
             await self._owe_card(press, handoff, page=int(press.button.choice))
         else:
             await self._owe_card(press, handoff)
-        return ""
+        return views.DONE_BEFORE if handoff.mined else ""
 
     async def _change(self, press: Press) -> str:
         require(press.person, Role.AGENT)
         handoff = await self._handoff(press)
         await self._owe_card(press, handoff, changing=True)
-        return ""
+        return views.DONE_BEFORE if handoff.mined else ""
 
     # --- learning ----------------------------------------------------------------------------
 

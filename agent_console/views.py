@@ -5,7 +5,8 @@ Customer text is only ever inserted as characters. Formatting is by entities, ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -24,12 +25,14 @@ from agent_console.richtext import (
 from handoff.core.errors import NotClaimed, NotYours
 from handoff.core.limits import LAST_TURNS_SHOWN, REASONS_SHOWN
 from handoff.core.model import (
+    Action,
     Author,
     Conversation,
     Handoff,
     IntentScore,
     Message,
     Person,
+    Reason,
     Role,
     State,
     Truth,
@@ -52,7 +55,10 @@ QUOTE_UNITS = 600
 """Longest quotation of one line on a card, in UTF-16 units."""
 
 RANKED = 5
-"""How many of the ranked intents a card shows."""
+"""How many of the ranked intents a card shows at most."""
+
+LIKELY_SHOWN = 0.01
+"""Confidence from which on a card shows an intent; the best one it always shows."""
 
 PAGE = 10
 """Intents on one page of a list to choose from."""
@@ -137,12 +143,27 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(_BARS[min(7, int(max(0.0, value) * 8))] for value in values)
 
 
-def mood_word(negative: float) -> str:
-    """Return the probability of negative (0 to 1) as a word."""
-    for below, word in ((0.25, "calm"), (0.5, "so-so"), (0.75, "unhappy")):
-        if negative < below:
-            return word
-    return "very unhappy"
+_MOODS = ("calm", "mostly calm", "uneasy", "unhappy", "very unhappy")
+_MOODS_FROM = (0.1, 0.25, 0.5, 0.75)
+"""From which probability of a bad mood each word but the first holds."""
+
+_OF_FEELINGS = {Reason.ANGRY, Reason.NEGATIVE, Reason.MOOD_BAD, Reason.MOOD_FALLING}
+"""Reasons under which nobody is called calm without more ado."""
+
+
+def mood_words(values: Sequence[float], reasons: Collection[Reason] = ()) -> str:
+    """Return how bad a mood (each 0 to 1, oldest first, at least one) was and is, in words.
+
+    The last word never contradicts the reasons that stand above it.
+    """
+    first, last = bisect(_MOODS_FROM, values[0]), bisect(_MOODS_FROM, values[-1])
+    alone = len(values) == 1
+    if not _OF_FEELINGS.isdisjoint(reasons):
+        last = max(1, last)
+    words = _MOODS[last] if alone or first == last else f"{_MOODS[first]} → {_MOODS[last]}"
+    # An arrow towards the worse says it already.
+    falls = Reason.MOOD_FALLING in reasons and (alone or last <= first)
+    return f"{words}, getting worse" if falls else words
 
 
 # --- the handoff card ------------------------------------------------------------------------
@@ -187,7 +208,7 @@ def _open_card(card: Card) -> View:
     before = [m for m in card.lines if m.created_at <= card.handoff.requested_at]
     said = [m for m in before if m.author is Author.CUSTOMER]
     _ranking(rich, [m for m in said if not _asks_by_button(m)])
-    _mood(rich, said)
+    _mood(rich, said, [f.reason for f in card.handoff.findings[:REASONS_SHOWN]])
     _entities(rich, said)
     shown = [m for m in before if m.author is not Author.SYSTEM][-LAST_TURNS_SHOWN:]
     _last_lines(rich, shown, card.zone)
@@ -220,7 +241,8 @@ def _reasons(rich: Rich, card: Card) -> None:
     for reason in told or [NOTHING_STANDS_OUT]:
         rich.line(f"• {reason}")
     if card.risk is not None and card.limit is not None:
-        rich.line(risk_against(card.risk, card.limit), "italic")
+        words = risk_against(card.risk, card.limit, Action.HAND_OFF, bool(told))
+        rich.line(words, "italic")
 
 
 def _ranking(rich: Rich, said: Sequence[Message]) -> None:
@@ -228,7 +250,7 @@ def _ranking(rich: Rich, said: Sequence[Message]) -> None:
     if not ranking:
         return
     rich.line().line("What the bot understood", "bold")
-    for score in ranking[:RANKED]:
+    for score in ranking[:1] + tuple(s for s in ranking[1:RANKED] if s.confidence >= LIKELY_SHOWN):
         rich.line(f"{percent(score.confidence):>5}  {human(score.intent)}")
 
 
@@ -238,13 +260,12 @@ def _asks_by_button(line: Message) -> bool:
     return bool(line.buttons) and best in Desk().person_intents
 
 
-def _mood(rich: Rich, said: Sequence[Message]) -> None:
-    values = [m.feelings.negative for m in said if m.feelings]
-    if not values:
-        return
-    first, last = mood_word(values[0]), mood_word(values[-1])
-    words = first if first == last else f"{first} → {last}"
-    rich.line().add("Mood", "bold").line(f"  {sparkline(values[-24:])}  {words}")
+def _mood(rich: Rich, said: Sequence[Message], reasons: Sequence[Reason]) -> None:
+    """Append the mood: what sounds angry is no better than what sounds negative."""
+    values = [max(m.feelings.negative, m.feelings.angry) for m in said if m.feelings]
+    if values:
+        words = mood_words(values, reasons)
+        rich.line().add("Mood", "bold").line(f"  {sparkline(values[-24:])}  {words}")
 
 
 def _entities(rich: Rich, said: Sequence[Message]) -> None:
@@ -315,7 +336,7 @@ def _ended_card(card: Card) -> View:
     needed = {None: "—", True: "yes", False: "no"}[handoff.needed]
     rich.add("Was the handoff needed?  ", "bold").line(needed)
     if handoff.mined:
-        rich.line("The learning job has read this: it can be changed no longer.", "italic")
+        rich.line("The learning job has read this: it can no longer be changed.", "italic")
     return view_of(rich, _ended_rows(card))
 
 
@@ -450,7 +471,7 @@ UNKNOWN_COMMAND = (
 NOT_A_CONVERSATION = "This only works in the topic of a conversation."
 STALE = "This button is out of date. The message shows how things stand now."
 NOT_KNOWN = "This button is none of mine any more."
-DONE_BEFORE = "The learning job has read this already: it can be changed no longer."
+DONE_BEFORE = "The learning job has read this already: it can no longer be changed."
 
 
 def not_sent(error: NotYours | NotClaimed, conversation: Conversation, handoff: Handoff) -> View:
@@ -528,7 +549,7 @@ COMMANDS: tuple[tuple[str, str, Role | None], ...] = (
     ("note", "TEXT: keep a line for colleagues", Role.AGENT),
     ("queue", "who is waiting", None),
     ("policy", "when a person is asked, and what another policy would do", None),
-    ("limits", "FLOOR CEILING [LIMIT]: move the limits of the risk", Role.LEAD),
+    ("limits", "the limits of the risk; with FLOOR CEILING [LIMIT]: move them", Role.LEAD),
     ("stats", "[DAYS]: the figures of the desk", Role.LEAD),
     ("review", "how much waits for review", Role.REVIEWER),
     ("learn", "start a learning run now", Role.REVIEWER),

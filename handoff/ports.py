@@ -80,6 +80,10 @@ class Assistant(Protocol):
         """Return the slot the bot is asking for, or None."""
         ...
 
+    async def takes_any_text(self, slot: str) -> bool:
+        """Say whether the bot takes whatever is written for this slot, as for a name."""
+        ...
+
     async def status(self) -> str:
         """Return the name of the model in use."""
         ...
@@ -178,6 +182,10 @@ class Decisions(Protocol):
 
     async def of_message(self, message_id: str) -> list[Decision]:
         """Return the decisions about a message, oldest first."""
+        ...
+
+    async def latest(self, limit: int = 20) -> list[Decision]:
+        """Return those stored last, the last one first."""
         ...
 
 

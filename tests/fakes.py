@@ -83,6 +83,9 @@ class OnlyParses:
     async def awaiting_slot(self, sender: str) -> str | None:
         raise AssertionError("measuring asks for no slot")
 
+    async def takes_any_text(self, slot: str) -> bool:
+        raise AssertionError("measuring asks for no slot")
+
     async def status(self) -> str:
         return "only parses"
 
@@ -103,6 +106,7 @@ class FakeAssistant:
     down: str = ""
     down_for_turns: str = ""
     slot: str | None = None
+    any_text: bool = False
     heard: list[tuple[str, str]] = field(default_factory=list)
     parsed: list[str] = field(default_factory=list)
     loaded: list[Path] = field(default_factory=list)
@@ -129,6 +133,10 @@ class FakeAssistant:
     async def awaiting_slot(self, sender: str) -> str | None:
         self._reach()
         return self.slot
+
+    async def takes_any_text(self, slot: str) -> bool:
+        self._reach()
+        return self.any_text
 
     async def status(self) -> str:
         self._reach()

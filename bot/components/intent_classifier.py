@@ -90,12 +90,14 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
         model_storage: ModelStorage,
         resource: Resource,
         model: Optional[IntentModel] = None,
+        model_id: Optional[Text] = None,
     ) -> None:
         """Constructs the classifier; without a model it knows no intent."""
         self._config = config
         self._model_storage = model_storage
         self._resource = resource
         self._model = model
+        self._model_id = model_id
 
     @classmethod
     def validate_config(cls, config: Dict[Text, Any]) -> None:
@@ -176,11 +178,16 @@ class SentenceVectorIntentClassifier(IntentClassifier, GraphComponent):
             ValueError: the stored model is missing or of another version.
         """
         with model_storage.read_from(resource) as folder:
-            return cls(config, model_storage, resource, IntentModel.load(folder))
+            model = IntentModel.load(folder)
+        return cls(config, model_storage, resource, model, execution_context.model_id)
 
     def process(self, messages: List[Message]) -> List[Message]:
-        """Sets `intent`, `intent_ranking` and `novelty` of each message."""
+        """Sets `intent`, `intent_ranking` and `novelty` of each message.
+
+        And `model_id`, Rasa's own id of the model: its parse does not say which one judged.
+        """
         for message in messages:
+            message.set("model_id", self._model_id, add_to_output=True)
             vector = _vector(message, TEXT)
             if vector is None or self._model is None:
                 _set(message, [], 1.0)

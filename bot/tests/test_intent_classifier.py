@@ -13,6 +13,7 @@ from bot.components.encoder_client import EncoderUnavailable
 from bot.components.intent_classifier import BACKGROUND_FILE, SentenceVectorIntentClassifier
 from bot.components.intent_model import ENOUGH_UNKNOWN
 from bot.tests.conftest import FakeEncoder, word_vectors
+from rasa.engine.graph import ExecutionContext, GraphSchema
 from rasa.engine.storage.local_model_storage import LocalModelStorage
 from rasa.engine.storage.resource import Resource
 from rasa.shared.nlu.constants import FEATURE_TYPE_SENTENCE, INTENT, TEXT
@@ -90,6 +91,18 @@ def test_vectors_of_another_encoder_are_not_mixed_in(
     assert "trains without a background" in caplog.text and "`background: false`" in caplog.text
     assert classifier._model is not None and classifier._model.intents == ["greet", "track"]
     assert classifier._model._scorers.named.all()
+
+
+def test_each_message_says_which_model_judged_it(encoder: FakeEncoder, tmp_path: Path) -> None:
+    trained(tmp_path, training_data([*GREETINGS, *ORDERS]), background=False)
+    loaded = SentenceVectorIntentClassifier.load(
+        SentenceVectorIntentClassifier.get_default_config(),
+        LocalModelStorage(tmp_path),
+        Resource("intents"),
+        ExecutionContext(GraphSchema({}), model_id="night-1"),
+    )
+    (found,) = loaded.process([with_vector(Message({TEXT: "hello there"}))])
+    assert found.as_dict(only_output_properties=True)["model_id"] == "night-1"
 
 
 def test_an_encoder_that_is_away_is_told(tmp_path: Path) -> None:

@@ -318,6 +318,10 @@ class _Decisions(_Rows[Decision]):
     async def of_message(self, message_id: str) -> list[Decision]:
         return self._all(lambda d: d.message_id == message_id, lambda d: d.created_at)
 
+    async def latest(self, limit: int = 20) -> list[Decision]:
+        stored = [*self._unit.read(Decision).rows.values()]
+        return [_copy(decision) for decision in stored[::-1][:limit]]
+
 
 class _Handoffs(_Rows[Handoff]):
     entity, what = Handoff, "handoff"

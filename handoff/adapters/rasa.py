@@ -26,6 +26,12 @@ SWAP_SECONDS = 120.0
 CONNECT_SECONDS = 2.0
 """Longest wait for a connection, in seconds; `_call` limits the whole."""
 
+FREE_TEXT = frozenset({"from_text", "custom"})
+"""Kinds of slot mapping that take, or may take, whatever is written."""
+
+JSON_WANTED = {"Accept": "application/json"}
+"""Rasa gives its domain in no form but the one that is named."""
+
 IDLE_SECONDS = 4.0
 """How long an unused connection is kept, in seconds. Rasa's server closes its after five: a request
 sent in that very moment would be lost."""
@@ -93,6 +99,17 @@ class RasaAssistant:
             slot = tracker.get("slots", {}).get("requested_slot")
         return str(slot) if slot else None
 
+    async def takes_any_text(self, slot: str) -> bool:
+        """Read the slot's mappings from the domain; one the domain does not tell counts as such.
+
+        Custom mappings are code of the assistant, which may take anything.
+        """
+        domain = await self._call("GET", "/domain", PARSE_SECONDS, headers=JSON_WANTED)
+        with _documented("domain"):
+            described = domain["slots"].get(slot) or {}
+            kinds = {mapping["type"] for mapping in described.get("mappings") or ()}
+        return not kinds or bool(kinds & FREE_TEXT)
+
     async def status(self) -> str:
         """Return the name of the model file in use."""
         found = await self._call("GET", "/status", 2.0)
@@ -110,13 +127,19 @@ class RasaAssistant:
         seconds: float,
         json: Any = None,
         params: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Any:
         params = {**(params or {}), **({"token": self._token} if self._token else {})}
         try:
             async with (
                 asyncio.timeout(seconds),
                 self._session().request(
-                    method, self._url + path, json=json, params=params, allow_redirects=False
+                    method,
+                    self._url + path,
+                    json=json,
+                    params=params,
+                    headers=headers,
+                    allow_redirects=False,
                 ) as answer,
             ):
                 status, content = answer.status, await answer.read()

@@ -40,6 +40,14 @@ class Explanation:
     refusal: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A message and what was decided about it."""
+
+    message: Message
+    decision: Decision
+
+
 @dataclass(slots=True)
 class Explain:
     """Load what is stored about a message and decide again from it."""
@@ -61,6 +69,14 @@ class Explain:
                 raise NotDecided(id=message.id, why=_why_not(message))
             return [await _explained(work, message, decision) for decision in decisions]
 
+    async def newest(self, limit: int = 20) -> list[Decided]:
+        """Return the messages decided last with what was decided, newest first."""
+        async with self.store() as work:
+            return [
+                Decided(await work.messages.get(decision.message_id), decision)
+                for decision in await work.decisions.latest(limit)
+            ]
+
 
 async def _message(work: Work, beginning: str) -> Message:
     fitting = await work.messages.beginning_with(beginning, AMBIGUOUS_SHOWN) if beginning else []
@@ -79,7 +95,8 @@ def _why_not(message: Message) -> str:
         )
     if message.status is MessageStatus.RECEIVED:
         return "it still waits for its turn"
-    return "a person had the conversation, so that it went to them"
+    # Whether or not somebody had claimed the conversation by then.
+    return "a person had been asked for already, so that the bot left it to the agents"
 
 
 async def _explained(work: Work, message: Message, decision: Decision) -> Explanation:

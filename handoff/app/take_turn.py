@@ -180,6 +180,7 @@ class TakeTurn:
         elif verdict.action is Action.CLARIFY:
             desk, entities = in_use.active.desk, signals.parse.entities if signals.parse else ()
             turn.lines = [question(verdict.options, entities, self.titles(), desk)]
+            turn.awaiting = conversation.awaiting_slot  # the bot has not spoken, and still waits
         return turn
 
     async def _gather(
@@ -190,10 +191,11 @@ class TakeTurn:
         earlier: Sequence[Message],
     ) -> Signals:
         said = [m for m in earlier if m.author is Author.CUSTOMER and not m.buttons]
-        (parse, why), feelings, repeats = await asyncio.gather(
+        (parse, why), feelings, repeats, any_text = await asyncio.gather(
             self._parse(message, policy.desk),
             self._feelings(message),
             self._repeats(message, said, policy.limits.same_cosine),
+            self._takes_any_text(conversation.awaiting_slot),
         )
         return Signals(
             parse=parse,
@@ -201,6 +203,7 @@ class TakeTurn:
             mood=tuple(m.feelings.negative for m in said if m.feelings),
             repeats=repeats,
             awaiting_slot=conversation.awaiting_slot,
+            takes_any_text=any_text,
             pressed=bool(message.buttons),
             unavailable_why=why,
             asked_back=conversation.questions,
@@ -231,6 +234,14 @@ class TakeTurn:
         first, *others = await self.encoder.encode([message.text, *(m.text for m in said)])
         cosines = (sum(a * b for a, b in zip(first, v, strict=True)) for v in others)
         return sum(1 for cosine in cosines if cosine >= same)
+
+    async def _takes_any_text(self, slot: str | None) -> bool:
+        """Say whether any text answers the bot's question; where that is not known, it does."""
+        try:
+            return slot is not None and await self.assistant.takes_any_text(slot)
+        except AssistantUnavailable as error:
+            log.warning("what the bot takes for %s is not known: %s", slot, error)
+            return True
 
     async def _speak(
         self,

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.text import Text
+
 from handoff.adapters.clock import WallClock
 from handoff.adapters.doorbell import LocalDoorbell
-from handoff.app.explain import Explain, Explanation
+from handoff.app.explain import Decided, Explain, Explanation
 from handoff.app.policies import policy_of
 from handoff.app.switch_policy import (
     Disagreement,
@@ -22,10 +24,11 @@ from handoff.app.switch_policy import (
 from handoff.bootstrap.parts import open_store
 from handoff.core.errors import NotFound
 from handoff.core.limits import REASONS_SHOWN
-from handoff.core.model import Person, PolicyStatus, Role, StoredPolicy
+from handoff.core.model import Action, Decision, Finding, Person, PolicyStatus, Role, StoredPolicy
 from handoff.core.reasons_in_words import (
     DONE,
     NOTHING_STANDS_OUT,
+    SHORT,
     WOULD_DO,
     disagreements_of,
     heaviest,
@@ -33,6 +36,8 @@ from handoff.core.reasons_in_words import (
     percent,
     reason_of,
     risk_against,
+    risks,
+    share_in_words,
     why,
 )
 from handoff.ports import Store
@@ -40,6 +45,15 @@ from handoff.settings import Settings
 
 SAME, DIFFERENT, UNKNOWN = 0, 1, 2
 """Exit codes of `handoff explain`."""
+
+ID_SHOWN = 8
+"""How many characters of an id a list shows; `handoff explain` takes them for the whole."""
+
+TEXT_COLUMNS = 20
+"""Columns of a message's text that a list shows however narrow the terminal is."""
+
+ANSWERS_KEPT_FROM = 4
+"""First version of the rules that kept, where the bot answered, what spoke for a person."""
 
 
 def whoever_has_the_shell() -> Person:
@@ -80,14 +94,10 @@ def _explained(one: Explanation) -> Iterator[str]:
     message, decision = one.message, one.decision
     yield f"Message {message.id}, {_moment(message.created_at)}"
     yield from (f"  {line}" for line in message.text.splitlines())
+    yield f"{DONE[decision.action]}. {_introduction(decision)}"
     reasons = [why(finding) for finding in decision.findings[:REASONS_SHOWN]]
-    yield f"{DONE[decision.action]}. {'Why:' if reasons else f'{NOTHING_STANDS_OUT}.'}"
     yield from (f"  {number}. {reason}" for number, reason in enumerate(reasons, 1))
-    outcome = decision.evidence.get("outcome", {})
-    if outcome.get("risk") is not None:
-        yield f"{risk_against(outcome['risk'], outcome['limit'])}."
-    elif outcome:
-        yield "A rule decided before the risk was looked at."
+    yield from _risk(decision)
     if one.likely:
         likely = (f"{human(score.intent)} {percent(score.confidence)}" for score in one.likely)
         yield f"Likely meant: {', '.join(likely)}."
@@ -95,6 +105,34 @@ def _explained(one: Explanation) -> Iterator[str]:
     model = f", model {decision.model}" if decision.model else ""
     yield f"Policy {policy}, rules version {decision.policy_version}{model}."
     yield from _replayed(one)
+
+
+def _introduction(decision: Decision) -> str:
+    """Return what leads to the reasons, or says that there are none."""
+    answered = decision.action is Action.ANSWER
+    if decision.findings:
+        return "What spoke for a person:" if answered else "Why:"
+    if answered and not _keeps_answers(decision.policy_version):
+        return "Nothing was kept about what spoke for a person."
+    return f"{NOTHING_STANDS_OUT}."
+
+
+def _keeps_answers(rules: str) -> bool:
+    try:
+        return float(rules) >= ANSWERS_KEPT_FROM
+    except ValueError:
+        return False
+
+
+def _risk(decision: Decision) -> Iterator[str]:
+    outcome = decision.evidence.get("outcome", {})
+    risk, limit = outcome.get("risk"), outcome.get("limit")
+    if not outcome:
+        return
+    if risk is None:
+        yield "A rule decided before the risk was looked at."
+    else:
+        yield f"{risk_against(risk, limit, decision.action, bool(decision.findings))}."
 
 
 def _replayed(one: Explanation) -> Iterator[str]:
@@ -151,6 +189,72 @@ def _explained_as_json(one: Explanation) -> dict[str, Any]:
     }
 
 
+async def newest_decided(settings: Settings, last: int) -> list[Decided]:
+    """Return the messages decided last, newest first."""
+    async with open_store(settings) as store:
+        return await Explain(store).newest(last)
+
+
+_DID = {
+    Action.ANSWER: "answered",
+    Action.CLARIFY: "asked what was meant",
+    Action.HAND_OFF: "asked a person",
+}
+
+
+def decided_in_words(decided: Sequence[Decided], width: int) -> str:
+    """Return decided messages as text, a line each that is cut to so many columns."""
+    if not decided:
+        return "Nothing has been decided about any message yet."
+    did = max(len(_did(one.decision)) for one in decided)
+    return "\n".join(
+        [
+            "Decided last, newest first; times are UTC. In brackets what spoke for a person.",
+            *(_decided(one, did, width) for one in decided),
+            "Why: `handoff explain` with the characters a line begins with.",
+        ]
+    )
+
+
+def _decided(one: Decided, did: int, width: int) -> str:
+    """Return a decided message as one line, with `did` columns for what was done."""
+    message = one.message
+    line = f"{message.id[:ID_SHOWN]}  {message.created_at:%Y-%m-%d %H:%M}  "
+    line += f"{_did(one.decision):{did}}  "
+    return line + _cut(message.text, max(TEXT_COLUMNS, width - len(line)))
+
+
+def _did(decision: Decision) -> str:
+    """Return what was done, with the first reason for a person in brackets."""
+    if not decision.findings:
+        return _DID[decision.action]
+    reason = decision.findings[0].reason.value
+    return f"{_DID[decision.action]} ({SHORT.get(reason, human(reason))})"
+
+
+def _cut(text: str, columns: int) -> str:
+    """Return a text as one line of so many columns at most: a wide character takes two."""
+    line = Text(" ".join(text.split()))
+    line.truncate(columns, overflow="ellipsis")
+    return line.plain
+
+
+def decided_as_json(decided: Sequence[Decided]) -> dict[str, Any]:
+    """Return decided messages as JSON values."""
+    return {
+        "decided": [
+            {
+                "message": one.message.id,
+                "text": one.message.text,
+                "at": one.message.created_at.isoformat(),
+                "action": one.decision.action.value,
+                "reason": one.decision.findings[0].reason.value if one.decision.findings else None,
+            }
+            for one in decided
+        ]
+    }
+
+
 # --- policies ------------------------------------------------------------------------------------
 
 
@@ -182,8 +286,8 @@ def _listed(judged: Judged) -> Iterator[str]:
     )
     yield f"  made {_moment(stored.created_at)} by {stored.made_by}: {stored.note or 'no note'}"
     yield (
-        f"  limit {percent(limits.risk)}, floor {percent(limits.risk_floor)}, "
-        f"ceiling {percent(limits.risk_ceiling)}; counts most: {heaviest(risk)}"
+        f"  limit {share_in_words(limits.risk)}, floor {share_in_words(limits.risk_floor)}, "
+        f"ceiling {share_in_words(limits.risk_ceiling)}; counts most: {heaviest(risk)}"
     )
     if stored.figures:
         figures = (f"{human(name)} {value:.4g}" for name, value in stored.figures.items())
@@ -216,16 +320,39 @@ async def _one(store: Store, read: ReadPolicies, id: str) -> Judged:
 def _disagreement(one: Disagreement) -> Iterator[str]:
     text = " ".join(one.message.text.split())
     yield f"{one.message.id}  {_moment(one.message.created_at)}  “{text}”"
-    yield f"  {DONE[one.done]}; it would have {WOULD_DO[one.verdict.action]}"
-    yield f"  {reason_of(one.verdict.findings)}"
+    outcome = one.decision.evidence.get("outcome")
+    done = _figures(outcome["risk"], outcome["limit"]) if outcome else ""
+    would = _figures(one.again.risk, one.again.limit) if one.again else ""
+    yield f"  {DONE[one.done]}{done}"
+    yield f"  It would have {WOULD_DO[one.verdict.action]}{would}"
+    yield f"  {reason_of(_reasons(one))}"
+
+
+def _figures(risk: float | None, limit: float | None) -> str:
+    if risk is None or limit is None:
+        return ": by a rule, whatever the risk"
+    value, enough = risks(risk, limit)
+    return f": risk {value}, limit {enough}"
+
+
+def _reasons(one: Disagreement) -> Sequence[Finding]:
+    """Return what spoke for a person: as the other policy had it, or else as this one did.
+
+    What the bot's turn led to is not among it: neither policy had seen that turn.
+    """
+    told_before_turn = one.done is one.decision.action
+    return one.verdict.findings or (one.decision.findings if told_before_turn else ())
 
 
 async def move_limits(settings: Settings, to: Move, at_once: bool) -> str:
     """Make a policy with other limits; return what came of it."""
     async with open_store(settings) as store:
+        _, before = await ReadPolicies(store).in_use()
         switch = SwitchPolicy(store, WallClock(), LocalDoorbell())
         stored = await switch.move(to, whoever_has_the_shell(), at_once)
-    return _now(stored)
+    if at_once or before is None or before.policy.id == stored.id:
+        return _now(stored)
+    return f"{_now(stored)} The policy {before.policy.id}, which ran there until now, is retired."
 
 
 async def switch_on_policy(settings: Settings, id: str) -> str:

@@ -100,7 +100,7 @@ def check_ports(settings: Settings) -> None:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                why = f"port {port} is taken, is the desk running already?"
+                why = f"port {port} is taken; perhaps the desk is running already"
                 raise BadSetting(name=name, why=why) from None
 
 

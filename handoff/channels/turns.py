@@ -12,7 +12,7 @@ from typing import Any
 from handoff.app.receive import Inbound, Receive, Received
 from handoff.app.take_turn import TakeTurn
 from handoff.channels.meters import Meters
-from handoff.core.model import MessageStatus
+from handoff.core.model import Action, MessageStatus
 from handoff.ports import Doorbell, Store
 
 DRAIN_SECONDS = 5.0
@@ -89,5 +89,6 @@ class Turns:
     async def _count(self, message_id: str) -> None:
         async with self._store() as work:
             for decision in await work.decisions.of_message(message_id):
-                reason = decision.findings[0].reason.value if decision.findings else ""
+                told = decision.findings if decision.action is not Action.ANSWER else ()
+                reason = told[0].reason.value if told else ""
                 self._meters.decisions.labels(decision.action.value, reason).inc()

@@ -55,10 +55,38 @@ class NotDecided(DeskError):
     status = 409
 
 
+_COMES_BACK = "It comes back here when the customer needs a person"
+
+_NOT_NOW = {
+    ("claim", "bot"): f"The assistant has this conversation: nothing to claim. {_COMES_BACK}",
+    ("claim", "agent"): "A person has this conversation already",
+    ("claim", "closed"): "This conversation is closed: reopen it to take it back",
+    ("release", "bot"): "The assistant has this conversation: nothing to release",
+    ("release", "waiting"): "Nobody has this conversation: nothing to release",
+    ("release", "closed"): "This conversation is closed: nothing to release",
+    ("return_to_bot", "bot"): "The assistant has this conversation already",
+    ("return_to_bot", "closed"): (
+        "This conversation is closed. The assistant answers when the customer writes again"
+    ),
+    ("resolve", "bot"): f"The assistant has this conversation: nothing to resolve. {_COMES_BACK}",
+    ("resolve", "waiting"): "Nobody has this conversation yet: claim it first",
+    ("resolve", "closed"): "This conversation is closed already",
+    ("reopen", "bot"): f"The assistant has this conversation: nothing to reopen. {_COMES_BACK}",
+    ("reopen", "waiting"): "This conversation is open and waits for a person: claim it",
+    ("reopen", "agent"): "This conversation is open: a person has it",
+}
+"""What an agent is told who wants something in a state that does not allow it."""
+
+
 class IllegalTransition(DeskError):
-    """{event} is not possible while the conversation is in state {state}."""
+    """{why}."""
 
     status = 409
+
+    def __init__(self, event: str, state: str) -> None:
+        otherwise = f"{event} is not possible while the conversation is in the state {state}"
+        why = _NOT_NOW.get((event, state), otherwise)
+        super().__init__(event=event, state=state, why=why)
 
 
 class AlreadyClaimed(DeskError):
@@ -140,15 +168,25 @@ class PolicyConflict(DeskError):
 
 
 class TooFewEpisodes(DeskError):
-    """The policy stays as it is: {judged} episodes have been judged, {needed} are needed."""
+    """The policy stays as it is: {counted} been judged, {needed} are needed."""
 
     status = 409
+
+    def __init__(self, judged: int, needed: int) -> None:
+        counted = "1 episode has" if judged == 1 else f"{judged} episodes have"
+        super().__init__(judged=judged, needed=needed, counted=counted)
 
 
 class BadLimits(DeskError):
     """These limits cannot be set: {why}."""
 
     status = 400
+
+
+class SameLimits(DeskError):
+    """These are the limits already."""
+
+    status = 409
 
 
 class BadSetting(DeskError):

@@ -12,6 +12,7 @@ from handoff.core.limits import (
     GOLDEN_MESSAGES_TAKEN,
     GOLDEN_SHARE_LOST,
 )
+from handoff.core.reasons_in_words import percent
 from handoff.core.text import plain_for_assistant
 
 _SAFE = str.maketrans({"[": "(", "]": ")", "{": "(", "}": ")", "\\": "/"})
@@ -91,12 +92,13 @@ def gate(
     ]
     more = after.get("oos_taken", 0.0) - before.get("oos_taken", 0.0)
     taken = round(more * _measured_on(after, "oos_recall"))
-    reasons = [f"“{GATED[name]}” fell by {_fell(before, after, name)} messages" for name in lost]
+    reasons = [f"“{GATED[name]}” fell by {_messages(_fell(before, after, name))}" for name in lost]
+    more_taken = _messages(taken, "more out-of-scope message")
     reasons += [f"“{GATED[name]}” has slid below the best release" for name in slid]
     if taken > GOLDEN_MESSAGES_TAKEN:
-        reasons.append(f"learned topics take {taken} more out-of-scope messages")
+        reasons.append(f"learned topics take {more_taken}")
     verdict = f"Refused: {', '.join(reasons)}." if reasons else "Passed."
-    notes = [f"Learned topics take {taken} more out-of-scope messages."] if taken > 0 else []
+    notes = [f"Learned topics take {more_taken}."] if taken > 0 else []
     return GateVerdict(not reasons, " ".join((verdict, *notes, *_quoted(worse))))
 
 
@@ -112,7 +114,13 @@ def _measured_on(figures: Mapping[str, float], name: str) -> float:
 def in_words(before: Mapping[str, float], after: Mapping[str, float]) -> list[str]:
     """Return each figure the gate compares as words with its value before and after."""
     known = [name for name in GATED if name in before and name in after]
-    return [f"{GATED[name]}: {before[name]:.1%} → {after[name]:.1%}" for name in known]
+    return [
+        f"{GATED[name]}: {percent(before[name], 1)} → {percent(after[name], 1)}" for name in known
+    ]
+
+
+def _messages(number: int, what: str = "message") -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _fell(before: Mapping[str, float], after: Mapping[str, float], name: str) -> int:

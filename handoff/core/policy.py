@@ -6,8 +6,8 @@ bot would say before the customer sees it. Four steps, the first that applies de
 1. Rules a person can read: an explicit request, danger, the law, sensitive intents, anger,
    repetition, an assistant that cannot be reached.
 2. The set of likely intents: one means answer, a few mean ask, many or none mean a person. A
-   customer whose feelings alone call for a person is not asked. Where nothing was understood and
-   the risk is next to nothing ("neat!"), the customer is asked for other words.
+   customer for whom both the risk and feelings alone call for a person is not asked. Where nothing
+   was understood and the risk is next to nothing ("neat!"), the customer is asked for other words.
 3. One calibrated risk out of all signals, against a limit that follows from what mistakes cost.
 4. Otherwise the bot answers.
 """
@@ -30,11 +30,14 @@ from handoff.core.model import (
     Parse,
     Reason,
 )
-from handoff.core.risk import SIGNALS, UNDERSTANDING, RiskModel
+from handoff.core.risk import PROBABILITIES, SIGNALS, UNDERSTANDING, RiskModel
 from handoff.core.words import LEGAL_PHRASES, SAFETY_PHRASES
 
-POLICY_VERSION = "3"
+POLICY_VERSION = "4"
 """Grows when the same signals and policy may lead to another decision."""
+
+EVIDENT = 0.1
+"""A probability below this is never told as a reason."""
 
 PRIORITY = tuple(Reason)
 """Rules in the order in which an agent should read them: the order of `Reason`'s members."""
@@ -100,8 +103,9 @@ class Signals:
 
     `mood` holds the probability of negative of the customer's earlier messages of this episode,
     oldest first. `repeats` counts earlier messages that say the same as this one. `awaiting_slot`
-    is set while the bot waits for a piece of data, `pressed` when the customer pressed a button the
-    bot had offered. `asked_back` counts the bot's own questions of this episode about what was
+    is set while the bot waits for a piece of data, and `takes_any_text` says whether it would take
+    whatever is written for it; `pressed` is set when the customer pressed a button the bot had
+    offered. `asked_back` counts the bot's own questions of this episode about what was
     meant, `just_asked` says that the last line was one. `safety` and `legal` are the phrases found.
     `free` is the share of the agents' places that is free. `parse` is None when the assistant could
     not be reached.
@@ -112,6 +116,7 @@ class Signals:
     mood: tuple[float, ...] = ()
     repeats: int = 0
     awaiting_slot: str | None = None
+    takes_any_text: bool = False
     pressed: bool = False
     unavailable_why: str = ""
     asked_back: int = 0
@@ -124,11 +129,6 @@ class Signals:
     def ranking(self) -> tuple[IntentScore, ...]:
         """Return the intents found, best first."""
         return self.parse.ranking if self.parse else ()
-
-    @property
-    def answers_the_bot(self) -> bool:
-        """Say whether this replies to the bot's own question or button."""
-        return bool(self.awaiting_slot or self.pressed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def decide(signals: Signals, policy: Policy) -> Verdict:
     parts = policy.risk.contributions(figures)
     risk, limit = policy.risk.risk(parts), policy.risk_limit(signals.free)
     feelings = {name: part for name, part in parts.items() if name not in UNDERSTANDING}
-    upset = policy.risk.risk(feelings) >= limit
+    upset = min(risk, policy.risk.risk(feelings)) >= limit
     action, unclear = Action.ANSWER, _unclear(signals, policy)
     options: tuple[str, ...] = ()
     if unclear:
@@ -169,7 +169,7 @@ def decide(signals: Signals, policy: Policy) -> Verdict:
     elif risk >= limit:
         action = Action.HAND_OFF
     findings = [*unclear, *_added(parts, figures, policy.risk, {f.reason for f in unclear})]
-    shown = [] if action is Action.ANSWER else unclear if action is Action.CLARIFY else findings
+    shown = unclear if action is Action.CLARIFY else findings
     return _verdict(action, shown, evidence, options, risk, limit)
 
 
@@ -226,6 +226,19 @@ def _requests(signals: Signals, policy: Policy) -> Iterable[Finding]:
         yield Finding(Reason.SENSITIVE_INTENT, best.confidence, enough, best.intent)
 
 
+def answers_the_bot(signals: Signals, desk: Desk) -> bool:
+    """Say whether this replies to the bot's own question or button.
+
+    While the bot waits for a piece of data that is what it can take for one: any text where the
+    data is free text, an entity, yes or no. "Do you gift wrap?" is none of these, and what the
+    bot makes of it has to be as clear as ever.
+    """
+    if signals.pressed or not signals.awaiting_slot:
+        return signals.pressed
+    given = bool(signals.parse and signals.parse.entities)
+    return signals.takes_any_text or given or is_courtesy(signals.parse, desk)
+
+
 def _best(signals: Signals) -> IntentScore:
     return signals.parse.best if signals.parse else NO_INTENT
 
@@ -234,9 +247,10 @@ def _enough(signals: Signals, limit: float, limits: PolicyLimits) -> float:
     """Return the confidence at which an intent that means a person counts.
 
     Never above the one at which the bot would answer: its answer to such an intent promises a
-    person, and nobody would come. A reply to its own question or button it answers at any.
+    person, and nobody would come. What follows its own question or button it answers at any.
     """
-    return 0.0 if signals.answers_the_bot else min(limit, limits.confidence)
+    waited_for = signals.pressed or signals.awaiting_slot
+    return 0.0 if waited_for else min(limit, limits.confidence)
 
 
 def _alarms(signals: Signals) -> Iterable[Finding]:
@@ -277,7 +291,7 @@ def likely_intents(signals: Signals, policy: Policy) -> tuple[IntentScore, ...]:
 
 def _unclear(signals: Signals, policy: Policy) -> list[Finding]:
     """Return why the bot must not just answer, or nothing where one intent is clearly meant."""
-    if signals.answers_the_bot:
+    if answers_the_bot(signals, policy.desk):
         return []
     best, likely, limits = _best(signals), likely_intents(signals, policy), policy.limits
     if best.intent in policy.desk.unknown_intents:
@@ -300,7 +314,9 @@ def _may_ask(signals: Signals, policy: Policy) -> bool:
     """Say whether the bot may ask back: not twice in a row, not for ever, not about a request that
     it can only pass on."""
     desk, limits = policy.desk, policy.limits
-    about_people = _best(signals).intent in desk.person_intents | desk.human_intents
+    likeliest = (_best(signals), *likely_intents(signals, policy)[:1])
+    people = desk.person_intents | desk.human_intents
+    about_people = any(score.intent in people for score in likeliest)
     again = signals.just_asked or signals.asked_back >= limits.questions
     return not (again or about_people)
 
@@ -325,7 +341,9 @@ def risk_figures(signals: Signals, policy: Policy) -> dict[str, float]:
     if signals.pressed:
         return {}
     figures = {**_feelings(signals, policy), **_history(signals, policy)}
-    return figures if signals.awaiting_slot else {**figures, **_understanding(signals, policy)}
+    if answers_the_bot(signals, policy.desk):
+        return figures
+    return {**figures, **_understanding(signals, policy)}
 
 
 def _feelings(signals: Signals, policy: Policy) -> dict[str, float]:
@@ -369,7 +387,11 @@ def _added(
     model: RiskModel,
     told: set[Reason],
 ) -> Iterable[Finding]:
-    """Return what raises the risk, leaving out reasons that were told as a rule."""
+    """Return what raises the risk, leaving out reasons that were told as a rule.
+
+    A share next to nothing is no reason to a reader, even where it is many times what is usual.
+    """
     for name, part in parts.items():
-        if part > 0 and SIGNALS[name] not in told:
+        evident = name not in PROBABILITIES or figures[name] >= EVIDENT
+        if part > 0 and evident and SIGNALS[name] not in told:
             yield Finding(SIGNALS[name], figures[name], model.typical[name], name, part)

@@ -11,6 +11,9 @@ DETAIL_CHARACTERS = 200
 """Longest technical detail quoted in a reason, in characters."""
 
 
+WORTH_A_GUESS = 0.01
+"""A guess less likely than this is not told."""
+
 HEAVIEST = 5
 """How many signals are named as what counts most."""
 
@@ -33,9 +36,15 @@ def human(intent: str) -> str:
     return intent.replace("_", " ")
 
 
-def count(times: float) -> str:
+def count(number: float) -> str:
     """Return how often something was, a mean with one decimal: `2`, `0.3`."""
-    return f"{times:.1f}".removesuffix(".0")
+    return f"{number:.1f}".removesuffix(".0")
+
+
+def times(number: float) -> str:
+    """Return how often something was: `once`, `twice`, `3 times`, a mean as `0.3 times`."""
+    told = count(number)
+    return {"1": "once", "2": "twice"}.get(told, f"{told} times")
 
 
 DONE: dict[Action, str] = {
@@ -56,10 +65,29 @@ NOTHING_STANDS_OUT = "Nothing in particular stands out"
 """Why, where a handoff has no reason of its own."""
 
 
-def risk_against(risk: float, limit: float) -> str:
-    """Return a risk and its limit in plain words."""
-    value, enough = against(risk, limit)
-    return f"Risk that a person is needed: {value}, the limit is {enough}"
+def share_in_words(share: float) -> str:
+    """Return a risk or its limit (0 to 1) as a percentage: `5 %`, `12.5 %`."""
+    return f"{share * 100:.1f}".removesuffix(".0") + " %"
+
+
+def risks(risk: float, limit: float) -> tuple[str, str]:
+    """Return a risk and its limit as percentages that tell them apart."""
+    told = share_in_words(risk), share_in_words(limit)
+    return against(risk, limit) if told[0] == told[1] and risk != limit else told
+
+
+def risk_against(risk: float, limit: float, action: Action, reasons: bool) -> str:
+    """Return a risk, its limit, and whether it was what decided.
+
+    Where a person was asked below the limit the `reasons` did, if there are any.
+    """
+    value, enough = risks(risk, limit)
+    if action is not Action.HAND_OFF or risk >= limit or not reasons:
+        return f"Risk that a person is needed: {value}, the limit is {enough}"
+    return (
+        f"Risk that a person is needed: {value}, below the limit of {enough}: "
+        "the reasons above decided, not the risk"
+    )
 
 
 def reason_of(findings: Sequence[Finding]) -> str:
@@ -68,9 +96,9 @@ def reason_of(findings: Sequence[Finding]) -> str:
 
 
 def heaviest(risk: RiskModel, most: int = HEAVIEST) -> str:
-    """Return the signals of a risk model with the greatest weights, in log-odds a unit."""
-    ordered = sorted(risk.weights.items(), key=lambda item: -item[1])[:most]
-    return ", ".join(f"{SHORT[SIGNALS[name]]} ({weight:.2f})" for name, weight in ordered)
+    """Return what raises the risk most, without the weights: those are for statisticians."""
+    ordered = sorted(risk.weights, key=lambda name: -risk.weights[name])[:most]
+    return ", ".join(SHORT[SIGNALS[name]] for name in ordered)
 
 
 def disagreements_of(judged: int, disagreed: int) -> str:
@@ -131,8 +159,9 @@ def _mood_falling(f: Finding) -> str:
 
 
 def _out_of_scope(f: Finding) -> str:
-    guess = f", its best guess was “{human(f.detail)}” with {percent(f.limit)}" if f.detail else ""
-    return f"Nobody has taught the bot this: {percent(f.value)} sure it is new to it{guess}"
+    guessed = f.detail and f.limit >= WORTH_A_GUESS
+    guess = f", its best guess was “{human(f.detail)}” with {percent(f.limit)}" if guessed else ""
+    return f"This seems new to the bot: {percent(f.value)} sure that nobody taught it this{guess}"
 
 
 def _not_understood(f: Finding) -> str:
@@ -154,11 +183,11 @@ def _ambiguous(f: Finding) -> str:
 
 
 def _customer_repeats(f: Finding) -> str:
-    return f"The customer said the same {f.value + 1:.0f} times"
+    return f"The customer said the same thing {times(f.value + 1)}"
 
 
 def _bot_repeats(f: Finding) -> str:
-    return f"The bot was about to repeat itself: it had said the same {f.value:.0f} times before"
+    return f"The bot was about to repeat itself: it had said the same thing {times(f.value)} before"
 
 
 def _unavailable(f: Finding) -> str:
@@ -208,8 +237,7 @@ def _times(words: str, first: int = 0) -> Callable[[Finding], str]:
     """Return how a reason that counts is told; `first` is added to what was counted."""
 
     def told(f: Finding) -> str:
-        value, usual = count(f.value + first), count(f.limit + first)
-        return f"{words} {value} {'time' if value == '1' else 'times'} (usually {usual})"
+        return f"{words} {times(f.value + first)} (usually {count(f.limit + first)})"
 
     return told
 
@@ -224,7 +252,7 @@ _ADDED: dict[Reason, Callable[[Finding], str]] = {
     Reason.MOOD_BAD: _share("The mood of the last messages is bad"),
     Reason.MOOD_FALLING: _share("The mood is getting worse"),
     Reason.MAY_ASK_FOR_PERSON: _share("The customer may be asking for a person"),
-    Reason.CUSTOMER_REPEATS: _times("The customer has said the same", 1),
+    Reason.CUSTOMER_REPEATS: _times("The customer has said the same thing", 1),
     Reason.ASKED_BACK: _times("The bot has asked what was meant"),
 }
 

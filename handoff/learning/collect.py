@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from handoff.core.evidence import signals_from
 from handoff.core.mining import Episode
 from handoff.core.model import Author, Conversation, Decision, Handoff, Message
+from handoff.core.policy import Desk, answers_the_bot
 from handoff.ports import Work
 
 _PLACEHOLDER = re.compile(r"Customer \S{1,6}")
@@ -25,15 +27,20 @@ async def collect(work: Work, handoff: Handoff) -> Episode:
         handoff=handoff,
         lines=tuple(lines),
         at=at,
-        given_data=_slot_values(decisions),
+        given_data=frozenset(d.message_id for d in decisions if _gave_data(d)),
         names=_names(conversation, handoff, lines),
     )
 
 
-def _slot_values(decisions: list[Decision]) -> frozenset[str]:
-    """Return the messages that answered a question of the bot's form, by the stored evidence."""
-    signals = ((d.message_id, d.evidence.get("signals") or {}) for d in decisions)
-    return frozenset(id for id, seen in signals if seen.get("awaiting_slot"))
+def _gave_data(decision: Decision) -> bool:
+    """Say by the stored evidence whether a message answered a question of the bot's form.
+
+    Up to version 3 of the rules whatever came then was let through as an answer.
+    """
+    seen = decision.evidence.get("signals") or {}
+    if not seen.get("awaiting_slot") or "takes_any_text" not in seen:
+        return bool(seen.get("awaiting_slot"))
+    return answers_the_bot(signals_from(seen), Desk())
 
 
 def _names(conversation: Conversation, handoff: Handoff, lines: list[Message]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from handoff.app.lines import owe
@@ -47,6 +48,7 @@ from handoff.core.model import (
     RunStatus,
 )
 from handoff.core.policy import Policy, Signals, decide
+from handoff.core.reasons_in_words import percent
 from handoff.core.text import plain_for_assistant
 from handoff.learning.gate import GoldenReading, worse
 from handoff.learning.mine import Mine
@@ -70,6 +72,21 @@ FIRST_RUN = uuid.UUID("6f1e0a52-6a0c-4f63-9c0a-1d2f5e6f7a10")
 """Namespace of the names of runs."""
 
 log = logging.getLogger(__name__)
+
+
+class Step(StrEnum):
+    """What a run is doing, as the command line and a failed run's digest say it."""
+
+    BEGIN = "Starting"
+    MINE = "Reading resolved conversations for something to learn"
+    SELECT = "Choosing what to learn from what was accepted"
+    MEASURE_BEFORE = "Measuring the model in use"
+    TRAIN = "Training a new model"
+    MEASURE = "Measuring the new model"
+    PROMOTE = "Taking the new model into use"
+    ACTIVATE = "Loading the new model into the running assistant"
+    DIGEST = "Telling the leads"
+    DONE = "Done"
 
 
 def _silent(step: str) -> None:
@@ -113,7 +130,7 @@ class Trial:
         said = [self.verdict.sentence]
         said += [
             f"The new topic “{c.intent}” does not answer its own question "
-            f"“{self.files.questions[c.id]}” (limit {self.limit:.2f})."
+            f"“{self.files.questions[c.id]}” (limit {percent(self.limit)})."
             for c in self.unanswered
         ]
         return " ".join(said)
@@ -174,16 +191,16 @@ class Learn:
 
     async def _learn(self, run_id: str) -> LearningRun:
         await self._heal()
-        await self._step(run_id, "mine")
+        await self._step(run_id, Step.MINE)
         await self.mine(lambda: self._changing(run_id))
-        await self._step(run_id, "select")
+        await self._step(run_id, Step.SELECT)
         batch = await self._batch()
         trial = await self._try(run_id, batch)
         if trial is None:
             return await self._nothing(run_id, batch)
         if not trial.passed:
             return await self._refuse(run_id, batch, trial)
-        await self._step(run_id, "promote")
+        await self._step(run_id, Step.PROMOTE)
         await self._promote(run_id, batch, trial)
         return await self._activate(run_id)
 
@@ -206,7 +223,7 @@ class Learn:
             if latest is not None and self._alive(latest):
                 raise RunInProgress(since=latest.started_at.strftime("%Y-%m-%d %H:%M UTC"))
             name = uuid.uuid5(FIRST_RUN, latest.id if latest else "").hex
-            run = LearningRun(name, started_at=now, heartbeat_at=now, step="begin")
+            run = LearningRun(name, started_at=now, heartbeat_at=now, step=Step.BEGIN.value)
             dead = latest if latest and latest.finished_at is None else None
             if dead is not None:
                 run.mined = dead.mined
@@ -257,10 +274,10 @@ class Learn:
             await work.runs.save(run)
             await work.commit()
 
-    async def _step(self, run_id: str, step: str) -> None:
+    async def _step(self, run_id: str, step: Step) -> None:
         async with self._changing(run_id) as (_, run):
-            run.step = step
-        self.on_step(step)
+            run.step = step.value
+        self.on_step(step.value)
 
     async def _heal(self) -> str:
         """Make files and live model agree with the release in use; return why they do not."""
@@ -306,7 +323,7 @@ class Learn:
         return trial
 
     async def _before(self, run_id: str, batch: Batch) -> GoldenReading:
-        await self._step(run_id, "measure the model in use")
+        await self._step(run_id, Step.MEASURE_BEFORE)
         async with self.serve(Path(batch.current.model_path)) as assistant:
             before = await self.read(assistant)
         async with self._changing(run_id) as (_, run):
@@ -323,10 +340,10 @@ class Learn:
         before: GoldenReading,
     ) -> Trial:
         folder = self.releases / run_id
-        await self._step(run_id, "train")
+        await self._step(run_id, Step.TRAIN)
         put_folder(files.files, folder / "learned")
         model = await self.train(folder / "learned", folder / f"{run_id[:12]}-{number}.tar.gz")
-        await self._step(run_id, "measure")
+        await self._step(run_id, Step.MEASURE)
         async with self.serve(model) as assistant:
             after = await self.read(assistant)
             topics = [c for c in new if c.id in files.questions]
@@ -357,7 +374,7 @@ class Learn:
             for candidate in await self._accepted(work, trial):
                 candidate.status, candidate.release_id = CandidateStatus.LEARNED, run_id
                 await work.candidates.save(candidate)
-            run.step, run.status = "activate", RunStatus.PROMOTED
+            run.step, run.status = Step.ACTIVATE.value, RunStatus.PROMOTED
             run.learned, run.verdict = len(trial.new), _with_left_out(trial, batch)
 
     async def _refuse(self, run_id: str, batch: Batch, trial: Trial) -> LearningRun:
@@ -393,7 +410,7 @@ class Learn:
 
     async def _activate(self, run_id: str) -> LearningRun:
         """Swap files and live model, then tell the leads."""
-        self.on_step("activate")
+        self.on_step(Step.ACTIVATE.value)
         return await self._finish(run_id, await self._heal())
 
     async def _nothing(self, run_id: str, batch: Batch) -> LearningRun:
@@ -405,7 +422,7 @@ class Learn:
         return run
 
     async def _finish(self, run_id: str, remark: str = "") -> LearningRun:
-        self.on_step("digest")
+        self.on_step(Step.DIGEST.value)
         async with self._changing(run_id) as (work, run):
             run.verdict = " ".join(filter(None, (run.verdict, remark)))
             await self._close(work, run)
@@ -414,7 +431,7 @@ class Learn:
     async def _close(self, work: Work, run: LearningRun) -> None:
         """End the run and owe the leads its digest."""
         run.pending_review = len(await work.candidates.with_status(CandidateStatus.PENDING))
-        run.step, run.finished_at = "done", self.clock.now()
+        run.step, run.finished_at = Step.DONE.value, self.clock.now()
         payload, key = {"run_id": run.id}, f"digest:{run.id}"
         await owe(work, OutboxKind.DIGEST, payload, key, self.clock.now(), DIGEST)
 

@@ -215,6 +215,25 @@ async def test_what_the_bot_is_waiting_for(
     assert query == {"include_events": ["NONE"], "token": [TOKEN]}
 
 
+@pytest.mark.parametrize(
+    ("mappings", "any_text"),
+    [
+        ([{"type": "from_entity", "entity": "order_number"}], False),
+        ([{"type": "from_intent", "intent": "affirm", "value": True}], False),
+        ([{"type": "from_entity", "entity": "name"}, {"type": "from_text"}], True),
+        ([{"type": "custom"}], True),
+        ([], True),
+    ],
+)
+async def test_whether_the_bot_takes_any_text(
+    server: RasaServer, assistant: RasaAssistant, mappings: list[Any], any_text: bool
+) -> None:
+    server.answers({"slots": {"order_number": {"type": "any", "mappings": mappings}}})
+    assert await assistant.takes_any_text("order_number") is any_text
+    assert server.asked == [("GET", "/domain", {"token": [TOKEN]}, None)]
+    assert await assistant.takes_any_text("not in the domain")
+
+
 async def test_the_model_in_use(server: RasaServer, assistant: RasaAssistant) -> None:
     server.answers({"model_file": "/var/releases/night/night-1.tar.gz", "model_id": "abc"})
     assert await assistant.status() == "night-1.tar.gz"
@@ -236,6 +255,7 @@ CALLS: dict[str, Callable[[RasaAssistant], Awaitable[Any]]] = {
     "parse": lambda assistant: assistant.parse("hello"),
     "respond": lambda assistant: assistant.respond("c-1", "hello"),
     "awaiting_slot": lambda assistant: assistant.awaiting_slot("c-1"),
+    "takes_any_text": lambda assistant: assistant.takes_any_text("order_number"),
     "status": lambda assistant: assistant.status(),
     "load_model": lambda assistant: assistant.load_model(Path("night.tar.gz")),
 }

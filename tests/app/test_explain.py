@@ -6,10 +6,17 @@ import json
 from dataclasses import replace
 
 import pytest
+from rich.cells import cell_len
 
 from handoff.app.explain import Explain, Explanation
 from handoff.app.switch_policy import Move, SwitchPolicy
-from handoff.bootstrap.policy_jobs import exit_code, explained_as_json, explained_in_words
+from handoff.bootstrap.policy_jobs import (
+    decided_as_json,
+    decided_in_words,
+    exit_code,
+    explained_as_json,
+    explained_in_words,
+)
 from handoff.core.errors import Ambiguous, NotDecided, NotFound
 from handoff.core.evidence import named
 from handoff.core.limits import PolicyLimits
@@ -58,7 +65,7 @@ async def test_why_a_person_was_asked(desk):
         "  so bad",
         "A person was asked. Why:",
         "  1. The message sounds negative: 70 % (usually 10 %)",
-        "Risk that a person is needed: 19 %, the limit is 15 %.",
+        "Risk that a person is needed: 18.6 %, the limit is 15 %.",
         "Likely meant: track order 90 %.",
         f"Policy {POLICY.id}, rules version {POLICY_VERSION}, model fake-model.",
         "Decided again from what was stored: the same, to the last bit.",
@@ -68,7 +75,47 @@ async def test_why_a_person_was_asked(desk):
 async def test_why_the_bot_answered(desk):
     told = await desk.told("hello")
     assert "The bot answered. Nothing in particular stands out." in told
-    assert "Risk that a person is needed: 5 %, the limit is 15 %." in told
+    assert "Risk that a person is needed: 4.7 %, the limit is 15 %." in told
+
+
+async def test_what_spoke_for_a_person_is_told_where_the_bot_answered(desk):
+    findings = (Finding(Reason.NEGATIVE, 0.3, 0.1, "negative", 0.7),)
+    told = explained_in_words(await desk.decided("hello", findings=findings)).splitlines()
+    assert told[2:4] == [
+        "The bot answered. What spoke for a person:",
+        "  1. The message sounds negative: 30 % (usually 10 %)",
+    ]
+
+
+@pytest.mark.parametrize("version", ["1", "2", "2.5", "3", "unknown"])
+async def test_rules_that_kept_nothing_about_an_answer_say_so(desk, version):
+    told = explained_in_words(await desk.decided("hello", policy_version=version))
+    assert "The bot answered. Nothing was kept about what spoke for a person." in told
+
+
+@pytest.mark.parametrize("version", ["4", "10"])
+async def test_rules_that_keep_it_found_nothing(desk, version):
+    told = explained_in_words(await desk.decided("hello", policy_version=version))
+    assert "The bot answered. Nothing in particular stands out." in told
+
+
+async def test_where_a_person_was_asked_below_the_limit_the_reasons_decided(desk):
+    desk.assistant.parses["do you gift wrap?"] = understood("out_of_scope", 0.9, ("faq", 0.05))
+    told = await desk.told("do you gift wrap?")
+    assert "A person was asked. Why:" in told
+    assert (
+        "Risk that a person is needed: 4.7 %, below the limit of 15 %: "
+        "the reasons above decided, not the risk."
+    ) in told
+
+
+async def test_a_risk_close_below_its_limit_is_told_apart_from_it(desk):
+    outcome = {"action": "hand_off", "options": [], "risk": 0.1496, "limit": 0.15}
+    finding = Finding(Reason.NOT_UNDERSTOOD, 0.2, 0.45, "faq")
+    explained = await desk.decided(
+        "hello", action=Action.HAND_OFF, findings=(finding,), evidence={"outcome": outcome}
+    )
+    assert "needed: 14.96 %, below the limit of 15.00 %: " in explained_in_words(explained)
 
 
 async def test_a_rule_says_so(desk):
@@ -121,10 +168,13 @@ async def test_what_was_not_decided_is_told_in_one_sentence(desk):
     waiting = await desk.write("hello")
     with pytest.raises(NotDecided, match=f"message {waiting.message.id}: it still waits"):
         await desk.explain(waiting.message.id)
-    id = await desk.with_ana()
-    late = await desk.ask("anybody there?")
-    with pytest.raises(NotDecided, match="a person had the conversation"):
-        await desk.explain(late.message.id)
+    id = await desk.handed_over()
+    for event in ("unclaimed", "claimed"):
+        late = await desk.ask(f"anybody there? {event}")
+        with pytest.raises(NotDecided, match="a person had been asked for already"):
+            await desk.explain(late.message.id)
+        if event == "unclaimed":
+            await desk.claim(id, ANA)
     await desk.say(id, ANA, "I am here", "tg:1:1")
     line = (await desk.lines(id))[-1]
     with pytest.raises(NotDecided, match="its author is “agent”, and only what customers write"):
@@ -180,3 +230,60 @@ async def test_as_json_it_holds_every_figure(desk):
     (reason,) = made["reasons"]
     assert (reason["reason"], reason["value"], reason["limit"]) == ("negative", 0.7, 0.1)
     assert reason["words"].startswith("The message sounds negative")
+
+
+# --- without an id -------------------------------------------------------------------------------
+
+
+async def test_the_newest_decided_messages_are_listed(desk):
+    desk.assistant.parses["the money"] = understood("get_refund", 0.5, ("pay_order", 0.4))
+    asked = []
+    for number, text in enumerate(("hello", "the money", "human please\n" + "now " * 30)):
+        asked.append((await desk.ask(text, key=f"customer {number}")).message.id)
+        desk.clock.advance(60)
+    await desk.write("nothing is decided about this one", key="somebody else")
+    decided = await desk.explain.newest()
+    assert [one.message.id for one in decided] == asked[::-1]
+    lines = decided_in_words(decided, 80).splitlines()
+    assert (
+        lines[0]
+        == "Decided last, newest first; times are UTC. In brackets what spoke for a person."
+    )
+    assert lines[1:-1] == [
+        f"{asked[2][:8]}  2024-05-01 12:02  asked a person (asked for a person)  "
+        "human please now no…",
+        f"{asked[1][:8]}  2024-05-01 12:01  asked what was meant (ambiguous)     the money",
+        f"{asked[0][:8]}  2024-05-01 12:00  answered                             hello",
+    ]
+    assert lines[-1] == "Why: `handoff explain` with the characters a line begins with."
+    (again,) = await desk.explain(lines[3].split()[0])
+    assert again.message.id == asked[0]
+    assert [one.message.id for one in await desk.explain.newest(1)] == asked[2:]
+
+
+async def test_a_list_is_cut_by_what_a_terminal_shows(desk):
+    """A wide character takes two columns; some text is shown however narrow the terminal is."""
+    await desk.ask("退款" * 40)
+    for width, columns in ((70, 70), (10, 58)):
+        line = decided_in_words(await desk.explain.newest(), width).splitlines()[1]
+        assert "退款退款退款" in line and line.endswith("…")
+        assert columns - 1 <= cell_len(line) <= columns
+
+
+async def test_a_desk_without_messages_says_so(desk):
+    assert decided_in_words(await desk.explain.newest(), 80) == (
+        "Nothing has been decided about any message yet."
+    )
+    assert decided_as_json([]) == {"decided": []}
+
+
+async def test_the_list_as_json_is_one_object(desk):
+    received = await desk.ask("human please")
+    (one,) = json.loads(json.dumps(decided_as_json(await desk.explain.newest())))["decided"]
+    assert one == {
+        "message": received.message.id,
+        "text": "human please",
+        "at": "2024-05-01T12:00:00+00:00",
+        "action": "hand_off",
+        "reason": "person_requested",
+    }

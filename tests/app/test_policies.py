@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,9 +12,15 @@ import pytest
 from handoff.adapters import memory
 from handoff.adapters.memory import MemoryStore
 from handoff.app.policies import SETTINGS, between, policy_of, propose
-from handoff.app.switch_policy import Move, ReadPolicies, SwitchPolicy
+from handoff.app.switch_policy import (
+    Move,
+    ReadPolicies,
+    SwitchPolicy,
+    read_shares,
+    share_in_words,
+)
 from handoff.core.costs import Costs, limit_at_costs
-from handoff.core.errors import BadLimits, NotAllowed, NotFound, PolicyConflict
+from handoff.core.errors import BadLimits, NotAllowed, NotFound, PolicyConflict, SameLimits
 from handoff.core.evidence import named, replay
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import Action, Decision, PolicyStatus, Reason, ShadowVerdict, StoredPolicy
@@ -157,6 +164,21 @@ async def test_a_shadow_judges_every_message_and_decides_none(desk):
     assert wrong.verdict.findings[0].value == 0.7
 
 
+async def test_a_disagreement_holds_what_the_shadow_came_to(desk):
+    """Its risk and limit are not stored: they follow from the signals and its policy."""
+    await desk.propose(EAGER)
+    made = await desk.decision("this is bad")
+    (wrong,) = await desk.read.disagreements(EAGER.id)
+    assert wrong.again and wrong.again.findings == wrong.verdict.findings
+    assert (wrong.again.risk, wrong.again.limit) == (made.evidence["outcome"]["risk"], 0.1)
+    async with desk.store() as work:
+        table = await work.decisions._unit.write(Decision)  # type: ignore[attr-defined]
+        table.rows[(made.id,)] = replace(made, policy_version="3")
+        await work.commit()
+    (wrong,) = await desk.read.disagreements(EAGER.id)
+    assert wrong.again is None
+
+
 async def test_what_the_bots_turn_led_to_is_no_disagreement(desk):
     """Silence is noticed after the policies have spoken: both had let the bot answer."""
     desk.assistant.answers["hello"] = []
@@ -274,7 +296,7 @@ async def test_every_change_is_told_to_the_leads(desk):
     assert [payload["text"] for _, payload in await desk.owed_items()] == [
         f"Lea switched on the policy {EAGER.id}.",
         f"Lea put the policy {shadow.policy.id} into the shadow: "
-        "floor 0.05, ceiling 0.5, limit 0.1.",
+        "floor 5 %, ceiling 50 %, limit 10 %.",
         f"Lea dropped the policy {shadow.policy.id} from the shadow.",
     ]
 
@@ -285,7 +307,7 @@ async def test_every_change_is_told_to_the_leads(desk):
 async def test_limits_go_into_the_shadow_or_hold_at_once(desk):
     stored = await desk.switch.move(Move(0.02, 0.5, 0.1), LEA)
     assert (stored.status, stored.made_by) == (SHADOW, "Lea")
-    assert stored.note == "floor 0.02, ceiling 0.5, limit 0.1"
+    assert stored.note == "limits moved"
     assert (await desk.decision("this is bad")).action is Action.ANSWER
     stored = await desk.switch.move(Move(0.02, 0.5, 0.1), LEA, at_once=True)
     assert (stored.status, (await desk.active()).id) == (ACTIVE, stored.id)
@@ -319,13 +341,12 @@ async def test_a_shadow_that_has_become_the_active_one_goes(desk):
 @pytest.mark.parametrize(
     ("move", "why"),
     [
-        (Move(0.6, 0.05), "the floor 0.6 lies above the ceiling 0.05"),
-        (Move(0.05, 0.6, 0.7), "the limit 0.7 lies above the ceiling 0.6"),
-        (Move(0.05, 0.6, 0.01), "the limit 0.01 lies below the floor 0.05"),
-        (Move(-0.1, 0.6), "the floor -0.1 is no risk between 0 and 1"),
-        (Move(0.1, 60), "the ceiling 60 is no risk between 0 and 1"),
-        (Move(0.1, 0.6, math.nan), "the limit nan is no risk between 0 and 1"),
-        (Move(0.05, 0.6), "they are what they are now"),
+        (Move(0.6, 0.05), "the floor 60 % lies above the ceiling 5 %"),
+        (Move(0.05, 0.6, 0.7), "the limit 70 % lies above the ceiling 60 %"),
+        (Move(0.05, 0.6, 0.025), "the limit 2.5 % lies below the floor 5 %"),
+        (Move(-0.1, 0.6), "the floor has to lie between 0 % and 100 %; -0.1 means -10 %"),
+        (Move(0.1, 60), "the ceiling has to lie between 0 % and 100 %; 60 means 6000 %"),
+        (Move(0.1, 0.6, math.nan), "the limit nan is not a number"),
     ],
     ids=str,
 )
@@ -334,6 +355,81 @@ async def test_limits_that_make_no_sense_are_refused_in_a_sentence(desk, move, w
         with pytest.raises(BadLimits, match=f"These limits cannot be set: {why}."):
             await desk.switch.move(move, LEA, at_once)
     assert await desk.statuses() == {POLICY.id: ACTIVE}
+
+
+async def test_limits_that_hold_already_are_refused_in_a_sentence(desk):
+    for at_once in (False, True):
+        with pytest.raises(SameLimits, match=r"^These are the limits already\.$"):
+            await desk.switch.move(Move(0.05, 0.6), LEA, at_once)
+    assert await desk.statuses() == {POLICY.id: ACTIVE}
+
+
+async def test_a_second_proposal_says_what_it_took_out_of_the_shadow(desk):
+    await desk.propose(EAGER)
+    stored = await desk.switch.move(Move(0.05, 0.5), LEA)
+    *_, (_, payload) = await desk.owed_items()
+    assert payload["text"] == (
+        f"Lea put the policy {stored.id} into the shadow: floor 5 %, ceiling 50 %, limit 27 %. "
+        f"The policy {EAGER.id}, which ran there until now, is retired."
+    )
+    assert (await desk.statuses())[EAGER.id] is RETIRED
+    # The same once more changes nothing, and takes nothing out.
+    await desk.switch.move(Move(0.05, 0.5), LEA)
+    *_, (_, payload) = await desk.owed_items()
+    assert payload["text"].endswith("limit 27 %.")
+
+
+@pytest.mark.parametrize(
+    ("written", "shares"),
+    [
+        ("0.05 0.6", [0.05, 0.6]),
+        ("0,05 ,6", [0.05, 0.6]),
+        ("5% 60%", [0.05, 0.6]),
+        ("5 % 60 %", [0.05, 0.6]),
+        ("5.1% 60% 12,5%", [0.051, 0.6, 0.125]),
+        ("5 60 12.5", [0.05, 0.6, 0.125]),
+        ("5 60%", [0.05, 0.6]),
+        ("1% 0% 100%", [0.01, 0.0, 1.0]),
+        ("0.5% 60%", [0.005, 0.6]),
+        ("0.01 0.5 0", [0.01, 0.5, 0.0]),
+        ("0 60", [0.0, 0.6]),
+        ("150%", [1.5]),
+        ("", []),
+    ],
+)
+def test_limits_are_read_as_people_write_them(written, shares):
+    assert read_shares(written) == shares
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("1 60", "“1” may mean 1 % or 100 %: write 1% or 0.01 for the one, 100% for the other"),
+        (
+            "0.02 1,0",
+            "“1,0” may mean 1 % or 100 %: write 1% or 0.01 for the one, 100% for the other",
+        ),
+        ("0.5 60", "“0.5” may mean 50 % or 0.5 %: write 50% or 0.5%"),
+        ("5% 0,6", "“0,6” may mean 60 % or 0.6 %: write 60% or 0.6%"),
+        ("low 60%", "“low” is not a percentage, such as 5% or 0.05"),
+        ("nan inf", "“nan” is not a percentage, such as 5% or 0.05"),
+        ("-5% 60%", "“-5%” is not a percentage, such as 5% or 0.05"),
+        ("5e-2 0.6", "“5e-2” is not a percentage, such as 5% or 0.05"),
+        ("٥ ٦", "“٥” is not a percentage, such as 5% or 0.05"),
+        ("9" * 4000, "is not a percentage, such as 5% or 0.05"),
+    ],
+)
+def test_what_may_mean_two_things_is_refused(written, why):
+    with pytest.raises(BadLimits, match=re.escape(f"{why}.")):
+        read_shares(written)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.05, "5 %"), (0.125, "12.5 %"), (0.1436, "14.4 %"), (0.0, "0 %"), (1.0, "100 %")],
+)
+def test_a_limit_is_told_as_a_percentage(share, words):
+    assert share_in_words(share) == words
 
 
 async def test_before_the_desk_has_run_there_is_nothing_to_move():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ from handoff.core.model import (
 from handoff.core.policy import POLICY_VERSION, Policy
 from handoff.core.risk import RiskModel
 from tests.fakes import ANA, UNKNOWN, FakeDesk, understood
+
+ORDER = ({"entity": "order_id", "value": "10042"},)
 
 
 @pytest.fixture
@@ -192,11 +195,43 @@ async def test_an_answer_to_the_bots_question_needs_no_confidence(desk):
     id = (await desk.ask("where is my order?")).conversation_id
     assert (await desk.conversation(id)).awaiting_slot == "order_id"
     desk.assistant.slot = None
-    await desk.ask(f"10042 {UNKNOWN}")
+    number = f"10042 {UNKNOWN}"
+    desk.assistant.parses[number] = replace(understood("faq", 0.1), entities=ORDER)
+    await desk.ask(number)
     assert await reasons(desk) == []
     assert (await desk.conversation(id)).awaiting_slot is None
     await desk.ask(UNKNOWN)
     assert (await reasons(desk))[0][0] is Reason.NOT_UNDERSTOOD
+
+
+async def test_what_does_not_answer_the_bots_question_is_judged_like_anything_else(desk):
+    desk.assistant.slot = "order_id"
+    await desk.ask("where is my order?")
+    await desk.ask(UNKNOWN)
+    assert (await reasons(desk))[0][0] is Reason.NOT_UNDERSTOOD
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_any_text_answers_where_the_bot_takes_any_or_nobody_knows(desk, known):
+    async def gone(slot: str) -> bool:
+        raise AssistantUnavailable(why="refused")
+
+    desk.assistant.slot, desk.assistant.any_text = "reason", True
+    await desk.ask("cancel my order")
+    if not known:
+        desk.assistant.takes_any_text = gone
+    await desk.ask(UNKNOWN)
+    assert await reasons(desk) == []
+
+
+async def test_after_a_question_of_the_desk_the_bot_still_waits(desk):
+    desk.assistant.slot = "order_id"
+    id = (await desk.ask("where is my order?")).conversation_id
+    torn = understood("track_order", 0.5, ("get_refund", 0.45))
+    desk.assistant.parses["the order"] = torn
+    await desk.ask("the order")
+    conversation = await desk.conversation(id)
+    assert conversation.asking and conversation.awaiting_slot == "order_id"
 
 
 async def test_a_claim_during_a_bot_turn_drops_what_the_bot_says(desk):

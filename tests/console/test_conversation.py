@@ -93,8 +93,9 @@ async def test_resolve_one_tap_of_truth_and_needed(desk: Desk) -> None:
         read.mined = True
         await work.handoffs.save(read)
         await work.commit()
-    await desk.press(ANA.id, card, "Change")
-    assert not (await desk.sees(topic, "can be changed no longer"))["buttons"]
+    pressed = await desk.press(ANA.id, card, "Change")
+    assert pressed["text"] == views.DONE_BEFORE and not pressed["show_alert"]
+    assert not (await desk.sees(topic, "can no longer be changed"))["buttons"]
 
 
 async def closed(desk: Desk, topic: int) -> bool:
@@ -174,8 +175,15 @@ async def test_every_button_of_the_card_has_a_command(desk: Desk) -> None:
         await desk.writes(ANA.id, topic, command)
         await desk.sees(topic, shown)
         assert (await desk.conversation(conversation)).state is state
-    await desk.writes(ANA.id, topic, "/reopen")
-    await desk.sees(topic, "reopen is not possible while the conversation is in state bot")
+    for command, refusal in (
+        ("/reopen", "nothing to reopen. It comes back here"),
+        ("/claim", "nothing to claim. It comes back here when the customer needs a person."),
+        ("/release", "The assistant has this conversation: nothing to release."),
+        ("/resolve", "nothing to resolve. It comes back here"),
+        ("/bot", "⚠️ The assistant has this conversation already."),
+    ):
+        await desk.writes(ANA.id, topic, command)
+        await desk.sees(topic, refusal)
     await desk.writes(ANA.id, topic, "still there?")
     await desk.sees(topic, "The assistant is talking to them")
     registered = (await desk.calls("setMyCommands"))[-1]

@@ -114,7 +114,7 @@ async def test_the_leads_get_a_digest(desk: Desk) -> None:
         await owe(work, OutboxKind.DIGEST, payload, f"digest:{run.id}", now, "digest")
         await work.commit()
     digest = await desk.sees(await desk.topic("Learning digest"), "The bot has learned")
-    for shown in ("90.0% → 92.5%", "Passed.", "where is it <3 [a](b)?", "handoff rollback"):
+    for shown in ("90.0 % → 92.5 %", "Passed.", "where is it <3 [a](b)?", "handoff rollback"):
         assert shown in digest["text"]
 
 

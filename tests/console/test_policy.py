@@ -45,10 +45,11 @@ async def test_everybody_reads_it_and_a_lead_switches_it_on(proposed: Desk) -> N
     await desk.writes(ANA.id, 0, "/policy")
     shown = await desk.sees(0, "When a person is asked")
     for part in (
+        "Always on request, and for danger, the law, anger and “complaint”",
         "From a risk of 27 %",
         "never falls below 5 % and never rises above 60 %",
         "A missed handoff costs 5, a needless one 1",
-        "What counts most: negative (0.50)",
+        "What counts most, heaviest first: negative",
         f"Policy {EAGER.id}",
         "It has judged 2 messages and disagreed on 1 (50 %).",
         "“this is bad”  The bot answered; it would have asked a person.",
@@ -92,11 +93,12 @@ async def test_floor_and_ceiling_are_moved_by_leads_only(proposed: Desk) -> None
     await desk.writes(ANA.id, 0, "/limits 0.1 0.5")
     await desk.sees(0, "This needs the role lead.")
     for wrong, said in (
-        ("/limits", "/limits takes the floor and the ceiling"),
-        ("/limits low high", "/limits takes the floor and the ceiling"),
-        ("/limits 0.1 0.5 0.3 0.2", "/limits takes the floor and the ceiling"),
-        ("/limits 0.7 0.5", "the floor 0.7 lies above the ceiling 0.5"),
-        ("/limits 0.05 0.6 nan", "the limit nan is no risk between 0 and 1"),
+        ("/limits", "Limit 27 %: from this risk on a person is asked"),
+        ("/limits low high", "“low” is not a percentage, such as 5% or 0.05."),
+        ("/limits 10% 50% 30% 20%", "To move the limit as well: /limits 5% 60% 27%"),
+        ("/limits 70% 50%", "the floor 70 % lies above the ceiling 50 %"),
+        ("/limits 1 60", "“1” may mean 1 % or 100 %: write 1% or 0.01"),
+        ("/limits 5% 60%", "⚠️ These are the limits already."),
     ):
         await desk.writes(LEA.id, 0, wrong)
         await desk.sees(0, said)
@@ -105,8 +107,12 @@ async def test_floor_and_ceiling_are_moved_by_leads_only(proposed: Desk) -> None
     await desk.sees(0, "From the next message on: floor 2 %, ceiling 50 %, limit 27 %")
     limits = policy_of(await active(desk)).limits
     assert (limits.risk_floor, limits.risk_ceiling, limits.risk) == (0.02, 0.5, 0.27)
-    await desk.writes(LEA.id, 0, "/limits 0.02 0.5 0.1")
+    await desk.writes(LEA.id, 0, "/limits 2 % 50 % 12.5%")
+    await desk.sees(0, "floor 2 %, ceiling 50 %, limit 12.5 %")
+    await desk.writes(LEA.id, 0, "/limits 2 50 10")
     await desk.sees(0, "limit 10 %")
+    digest = await desk.topic("Learning digest")
+    await desk.sees(digest, "floor 2 %, ceiling 50 %, limit 12.5 %.")
     desk.assistant.heard.clear()
     received = await desk.ask("this is bad", key="lou")
     handoff = await desk.handoff(received.conversation_id)
@@ -114,4 +120,4 @@ async def test_floor_and_ceiling_are_moved_by_leads_only(proposed: Desk) -> None
     card = await desk.sees(await desk.topic("lou"), "Why a person")
     assert handoff.findings[0].value == 0.7
     assert "The message sounds negative: 70 % (usually 10 %)" in card["text"]
-    assert "Risk that a person is needed: 19 %, the limit is 10 %" in card["text"]
+    assert "Risk that a person is needed: 18.6 %, the limit is 10 %" in card["text"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agent_console import learning_views, views
 from agent_console.callbacks import decode
 from agent_console.picture import stats_picture
-from agent_console.policy_views import SHOWN, limits_moved, policies
+from agent_console.policy_views import SHOWN, limits_moved, limits_now, policies
 from agent_console.richtext import CAPTION_UNITS, TEXT_UNITS, TOPIC_NAME_UNITS
 from agent_console.views import Card, View
 from handoff.app.switch_policy import Disagreement, Judged
@@ -110,6 +110,16 @@ def choices() -> list[Message]:
         line(1, Author.CUSTOMER, "what about the money thing", parse=parse(*RANKING)),
         line(2, Author.BOT, "Did you mean one of these?", buttons=OFFERED),
         line(3, Author.CUSTOMER, WAY_OUT.title, parse=person, buttons=(WAY_OUT,)),
+    ]
+
+
+def sure() -> list[Message]:
+    """A customer who stays calm in tone, and an assistant that sees one intent alone."""
+    ranking = parse(("out_of_scope", 0.996), ("faq", 0.004), ("get_refund", 0.0), ("chat", 0.0))
+    return [
+        line(1, Author.CUSTOMER, "hello", feelings=Feelings(0.02, 0.01)),
+        line(2, Author.CUSTOMER, "well?", feelings=Feelings(0.06, 0.02)),
+        line(3, Author.CUSTOMER, "can you juggle", feelings=Feelings(0.09, 0.45), parse=ranking),
     ]
 
 
@@ -273,6 +283,12 @@ VIEWS = {
     "card_waiting": lambda: card(handoff()),
     "card_risk": lambda: card(handoff(findings=EVERY_SIGNAL[:3]), risk=0.314, limit=0.25),
     "card_no_reason": lambda: card(handoff(findings=()), risk=0.2502, limit=0.25),
+    "card_rule": lambda: card(
+        handoff(findings=(EVERY_RULE[9], EVERY_SIGNAL[4], EVERY_SIGNAL[7])),
+        lines=sure(),
+        risk=0.08,
+        limit=0.125,
+    ),
     "card_claimed": lambda: card(claimed()),
     "card_nothing_known": lambda: card(
         handoff(findings=(DOWN,)), lines=[line(1, Author.CUSTOMER, "hi")]
@@ -315,6 +331,8 @@ VIEWS = {
     "policy_shadow": lambda: policies(
         policy(ACTIVE, ON), policy(EAGER, BESIDE, 130, 12), DISAGREEMENTS
     ),
+    "limits_now": lambda: limits_now(policy(ACTIVE, ON)),
+    "limits_none": lambda: limits_now(None),
     "limits_moved": lambda: limits_moved(policy(ACTIVE, ON).policy),
     "stats": lambda: views.stats_caption(FIGURES, 7),
     "stats_nothing": lambda: views.stats_caption(NOTHING, 1),
@@ -381,6 +399,70 @@ def test_every_button_can_be_decoded() -> None:
     data = [key.data for view in every_view() for row in view.rows for key in row]
     assert len(data) > 50
     assert all(decode(one) for one in data)
+
+
+FALLING, ANGRY = EVERY_SIGNAL[7], EVERY_SIGNAL[4]
+
+
+@pytest.mark.parametrize(
+    ("feelings", "reasons", "words"),
+    [
+        ([(0.02, 0.0), (0.05, 0.0)], (), "▁▁  calm"),
+        ([(0.02, 0.0), (0.12, 0.0)], (), "▁▁  calm → mostly calm"),
+        ([(0.02, 0.0), (0.05, 0.0)], (ANGRY,), "▁▁  calm → mostly calm"),
+        ([(0.05, 0.0)], (ANGRY,), "▁  mostly calm"),
+        ([(0.1, 0.45)], (ANGRY,), "▄  uneasy"),
+        ([(0.1, 0.9)], (EVERY_RULE[5],), "█  very unhappy"),
+        ([(0.12, 0.0), (0.2, 0.0)], (FALLING,), "▁▂  mostly calm, getting worse"),
+        ([(0.02, 0.0), (0.15, 0.0)], (FALLING,), "▁▂  calm → mostly calm"),
+        ([(0.7, 0.0), (0.02, 0.0), (0.3, 0.0)], (FALLING,), "▆▁▃  unhappy → uneasy, getting worse"),
+        ([(0.7, 0.0), (0.02, 0.0)], (UNSURE,), "▆▁  unhappy → calm"),
+    ],
+)
+def test_the_mood_does_not_contradict_the_reasons(feelings, reasons, words) -> None:
+    said = [
+        line(n, Author.CUSTOMER, "well", feelings=Feelings(*one)) for n, one in enumerate(feelings)
+    ]
+    assert f"Mood  {words}\n" in card(handoff(findings=reasons), lines=said).text
+
+
+@pytest.mark.parametrize(
+    ("intents", "causes"),
+    [
+        ((), "danger, the law and anger"),
+        (("complaint", "close_account"), "danger, the law, anger, “close account” and “complaint”"),
+    ],
+)
+def test_the_intents_that_always_need_a_person_are_named(intents, causes) -> None:
+    of = named(replace(ACTIVE, desk=replace(ACTIVE.desk, human_intents=frozenset(intents))))
+    shown = policies(policy(of, ON), None).text
+    assert f"• Always on request, and for {causes}\n" in shown
+
+
+def test_a_risk_below_its_limit_did_not_decide() -> None:
+    of = handoff(findings=(UNSURE,))
+    for risk, told in (
+        (0.08, "8 %, below the limit of 12.5 %: the reasons above decided, not the risk\n"),
+        (0.125, "12.5 %, the limit is 12.5 %\n"),
+        (0.2, "20 %, the limit is 12.5 %\n"),
+    ):
+        shown = card(of, risk=risk, limit=0.125).text
+        assert f"Risk that a person is needed: {told}" in shown
+
+
+@pytest.mark.parametrize(
+    ("scores", "shown"),
+    [
+        ((1.0, 0.0, 0.0), ["100 %  faq"]),
+        ((0.98, 0.01, 0.0099), [" 98 %  faq", "  1 %  get refund"]),
+        ((0.004, 0.003, 0.002), ["  0 %  faq"]),
+    ],
+)
+def test_what_is_next_to_impossible_is_not_understood(scores, shown) -> None:
+    ranking = parse(*zip(("faq", "get_refund", "track_order"), scores, strict=True))
+    text = card(handoff(), lines=[line(1, Author.CUSTOMER, "hm", parse=ranking)]).text
+    between = text.split("What the bot understood\n")[1].split("\n\n")[0]
+    assert between.split("\n") == shown
 
 
 ANY = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)

@@ -262,6 +262,20 @@ async def test_decisions_of_a_message_come_oldest_first(store: Store) -> None:
             await work.decisions.add(samples.decision("d", "nobody"))
 
 
+async def test_the_latest_decisions_are_those_stored_last(store: Store) -> None:
+    """Whatever their clocks said: the order is that in which they were made."""
+    async with store() as work:
+        assert await work.decisions.latest() == []
+        await work.conversations.add(samples.conversation())
+        await work.messages.add(samples.message())
+        for id, made in (("a", 2), ("b", 1), ("c", 2)):
+            await work.decisions.add(samples.decision(id, created_at=at(made)))
+        found = await work.decisions.latest()
+        assert [d.id for d in found] == ["c", "b", "a"]
+        assert found[1] == samples.decision("b", created_at=at(1))
+        assert [d.id for d in await work.decisions.latest(limit=2)] == ["c", "b"]
+
+
 async def test_latest_handoff_is_the_one_requested_last(store: Store) -> None:
     async with store() as work:
         for id in ("c1", "c2"):

@@ -57,6 +57,7 @@ signals = st.builds(
     mood=st.lists(part, max_size=4).map(tuple),
     repeats=st.integers(0, 4),
     awaiting_slot=st.none() | st.just("order_number"),
+    takes_any_text=st.booleans(),
     pressed=st.booleans(),
     asked_back=st.integers(0, 3),
     just_asked=st.booleans(),
@@ -164,7 +165,6 @@ def test_a_changed_limit_is_told_with_what_comes_of_it():
     assert replay(decision, lower).changed == (
         "action: answer then, hand_off now",
         "limit: 0.5 then, 0.3 now",
-        "the reasons",
     )
 
 

@@ -24,6 +24,7 @@ from handoff.core.policy import (
 from handoff.core.risk import SIGNALS, RiskModel
 
 POLICY, LIMITS, DESK = Policy(), PolicyLimits(), Desk()
+NUMBER = ({"entity": "order_id", "value": "10042"},)
 CALM = Feelings(0.1, 0.03, 0.01, 0.04)
 
 
@@ -90,6 +91,12 @@ CASES = [
         Reason.NOT_UNDERSTOOD,
     ),
     (
+        "unknown, and most likely of what is known a complaint: not asked about, passed on",
+        replace(SURE, parse=parse(("out_of_scope", 0.5), ("complaint", 0.31), ("faq", 0.19))),
+        HAND_OFF,
+        Reason.OUT_OF_SCOPE,
+    ),
+    (
         "asks for a person by feeling",
         replace(SURE, feelings=ASKS),
         HAND_OFF,
@@ -111,7 +118,46 @@ CASES = [
         ANSWER,
         None,
     ),
-    ("answers the bot's own question", replace(LOST, awaiting_slot="order_id"), ANSWER, None),
+    (
+        "gives the bot the number it asked for",
+        replace(
+            LOST,
+            awaiting_slot="order_id",
+            parse=replace(parse(("track_order", 0.14)), entities=NUMBER),
+        ),
+        ANSWER,
+        None,
+    ),
+    (
+        "tells the bot what it asked for, in any words",
+        replace(LOST, awaiting_slot="reason", takes_any_text=True),
+        ANSWER,
+        None,
+    ),
+    (
+        "says yes to the bot, however unsure",
+        replace(SURE, awaiting_slot="confirmed", parse=parse(("affirm", 0.3))),
+        ANSWER,
+        None,
+    ),
+    (
+        "asks the waiting bot something it was never taught",
+        replace(UNKNOWN, awaiting_slot="order_id"),
+        HAND_OFF,
+        Reason.OUT_OF_SCOPE,
+    ),
+    (
+        "says to the waiting bot what it does not understand",
+        replace(LOST, awaiting_slot="order_id"),
+        HAND_OFF,
+        Reason.NOT_UNDERSTOOD,
+    ),
+    (
+        "asks the waiting bot another thing it knows",
+        replace(SURE, awaiting_slot="order_id"),
+        ANSWER,
+        None,
+    ),
     (
         "pressed a button",
         replace(LOST, pressed=True, feelings=FURIOUS, repeats=9, safety=("bleeding",)),
@@ -154,7 +200,7 @@ def test_cases(signals, action, reason):
     if reason is not None:
         assert verdict.findings[0].reason is reason
     if action is ANSWER:
-        assert verdict.findings == ()
+        assert not any(finding.is_rule for finding in verdict.findings)
 
 
 def test_a_question_offers_the_likely_intents_and_nothing_that_is_no_topic():
@@ -186,6 +232,34 @@ def test_what_adds_to_the_risk_carries_its_figure_what_is_typical_and_its_weight
     assert (negative.value, negative.limit, negative.reason) == (0.9, 0.5, Reason.NEGATIVE)
     assert negative.weight == pytest.approx(2.197, abs=1e-3)  # ln(0.9 / 0.1)
     assert verdict.risk == pytest.approx(0.9607, abs=1e-4)  # 1 / (1 + e^-3.197)
+
+
+def test_an_answered_message_keeps_what_spoke_for_a_person():
+    model = RiskModel(-5.0, {"negative": 1.0}, {"negative": 0.5})
+    verdict = decide(
+        replace(SURE, feelings=replace(CALM, negative=0.9)), replace(POLICY, risk=model)
+    )
+    assert verdict.action is ANSWER
+    assert [finding.reason for finding in verdict.findings] == [Reason.NEGATIVE]
+
+
+def test_a_share_next_to_nothing_is_no_reason():
+    model = RiskModel(-1.0, {"asks": 1.0, "repeats": 0.1}, {"asks": 0.001, "repeats": 0.0})
+    hardly = replace(SURE, feelings=replace(CALM, asks_for_person=0.099), repeats=1)
+    verdict = decide(hardly, replace(POLICY, risk=model))
+    assert [finding.reason for finding in verdict.findings] == [Reason.CUSTOMER_REPEATS]
+    assert verdict.risk == pytest.approx(0.9473, abs=1e-3)  # it counts all the same
+
+
+def test_a_torn_message_is_asked_about_while_its_whole_risk_is_below_the_limit():
+    """What the bot understood may lower the risk: feelings alone do not outvote what is shown."""
+    model = RiskModel(-2.2, {"anger": 0.5, "doubt": 0.5}, {"anger": 0.03, "doubt": 0.9})
+    torn = replace(TORN, feelings=replace(CALM, angry=0.1))
+    verdict = decide(torn, replace(POLICY, risk=model))
+    assert verdict.risk is not None and verdict.limit is not None
+    assert verdict.action is CLARIFY and verdict.risk < verdict.limit
+    without = replace(model, weights={"anger": 0.5})
+    assert decide(torn, replace(POLICY, risk=without)).action is HAND_OFF
 
 
 def test_the_evidence_holds_all_signals_and_names_the_policy():
@@ -242,6 +316,7 @@ some_signals = st.builds(
     mood=st.lists(share, max_size=5).map(tuple),
     repeats=st.integers(0, 5),
     awaiting_slot=st.sampled_from([None, "order_id"]),
+    takes_any_text=st.booleans(),
     pressed=st.booleans(),
     asked_back=st.integers(0, 3),
     just_asked=st.booleans(),
@@ -280,7 +355,7 @@ def test_findings_are_few_by_weight_distinct_and_the_cause_of_the_action(signals
     assert [f.weight for f in found] == sorted((f.weight for f in found), reverse=True)
     assert len({f.reason for f in found}) == len(found)
     if verdict.action is ANSWER:
-        assert not found
+        assert not any(finding.is_rule for finding in found)
     if verdict.action is CLARIFY:
         assert found and all(finding.is_rule for finding in found)
 

@@ -225,6 +225,26 @@ def test_rasa_reads_what_stands_on_a_button(desk: Desk, value: str) -> None:
     assert [e["value"] for e in answer["entities"]] == [value, "7"]
 
 
+def test_while_the_bot_waits_only_an_answer_is_let_through(desk: Desk) -> None:
+    """Rasa's domain says what its slot takes: a number, and not a question about something else."""
+    customer = desk.customer()
+    assert "order number" in customer.asks("where is my order?")
+    assert "10042" in customer.asks("10042")
+    customer = desk.customer()
+    customer.asks("where is my order?")
+    customer.write("do you wrap gifts in paper?")
+    customer.reads("system", contains="colleague")
+    topic = desk.person(ANA).topic("wrap gifts")
+    desk.person(ANA).sees(topic, "This seems new to the bot")
+
+
+def test_rasa_says_which_model_judged_a_message(desk: Desk) -> None:
+    rasa = f"http://127.0.0.1:{desk.rasa_port}"
+    in_use = httpx.get(f"{rasa}/status", timeout=20).json()["model_id"]
+    judged = httpx.post(f"{rasa}/model/parse", json={"text": "hello"}, timeout=20).json()
+    assert in_use and judged["model_id"] == in_use
+
+
 def test_a_dead_assistant_hands_over(desk: Desk) -> None:
     """Rasa is killed: the customer is told, a person is asked, and Rasa is started again."""
     ana, owned = desk.person(ANA), desk.customer()

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from handoff.core.costs import Costs, Replay, best_limit, judge_replays
 from handoff.core.model import Feelings, IntentScore, Parse
-from handoff.core.policy import Policy
+from handoff.core.policy import Policy, answers_the_bot
 from handoff.core.risk import RiskModel
 from handoff.fitting.labelled import CustomerTurn, LabelledConversation
 from handoff.fitting.refit import Episode, episodes_of, fit_precedents, refit, replayed
@@ -53,7 +53,7 @@ async def test_signals_are_gathered_turn_by_turn() -> None:
     assert [s.repeats for s in (one, two, three, other, danger)] == [0, 0, 1, 0, 0]
     assert [s.feelings.precedent for s in (one, three, danger)] == [0.1, 0.3, 0.5]
     assert (danger.safety, danger.legal) == (("caught fire",), ("lawyer",))
-    assert one.parse == SURE and not one.answers_the_bot
+    assert one.parse == SURE and not answers_the_bot(one, POLICY.desk)
 
 
 async def test_risks_go_back_to_their_conversations() -> None:

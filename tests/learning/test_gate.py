@@ -90,7 +90,7 @@ async def test_a_worse_candidate_is_refused_with_the_texts(golden: Path) -> None
         ScriptedAssistant(GOOD), ScriptedAssistant(bad), golden, LIMITS
     )
     assert not verdict.passed
-    assert "right intent: 75.0% → 25.0%" in in_words(before.figures, after.figures)
+    assert "right intent: 75.0 % → 25.0 %" in in_words(before.figures, after.figures)
     assert "“/hello”, “where is it”" in verdict.sentence
 
 

@@ -214,6 +214,11 @@ async def test_an_earlier_turn_without_an_assistant_leaves_the_episode_out(tmp_p
     assert [e.needed for e in await desk.episodes(CAREFUL)] == [(True,)]
 
 
+def test_one_episode_is_not_several() -> None:
+    few = str(TooFewEpisodes(judged=1, needed=20))
+    assert few == "The policy stays as it is: 1 episode has been judged, 20 are needed."
+
+
 # --- the refit -----------------------------------------------------------------------------------
 
 

@@ -144,9 +144,9 @@ def changed(name: str, messages: int) -> dict[str, float]:
 def test_equal_figures_pass() -> None:
     assert gate(FIGURES, FIGURES) == GateVerdict(True, "Passed.")
     assert in_words(FIGURES, FIGURES) == [
-        "right intent: 90.9% → 90.9%",
-        "right intent and sure enough to answer: 82.6% → 82.6%",
-        "out of scope noticed: 86.7% → 86.7%",
+        "right intent: 90.9 % → 90.9 %",
+        "right intent and sure enough to answer: 82.6 % → 82.6 %",
+        "out of scope noticed: 86.7 % → 86.7 %",
     ]
 
 
@@ -196,6 +196,15 @@ def test_messages_an_approved_topic_answers_are_not_lost() -> None:
     verdict = gate(FIGURES, learned(GOLDEN_MESSAGES_TAKEN))
     assert verdict.passed
     assert f"take {GOLDEN_MESSAGES_TAKEN} more out-of-scope messages" in verdict.sentence
+
+
+def test_one_message_is_not_several() -> None:
+    assert gate(FIGURES, learned(1)).sentence == (
+        "Passed. Learned topics take 1 more out-of-scope message."
+    )
+    small = {**FIGURES, "in_scope_messages": 60.0, "accuracy": 50 / 60}
+    refused = gate(small, {**small, "accuracy": 49 / 60})
+    assert refused.sentence == "Refused: “right intent” fell by 1 message."
 
 
 def test_a_topic_that_draws_everything_is_refused() -> None:

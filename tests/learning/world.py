@@ -99,6 +99,9 @@ class ListModel:
     async def awaiting_slot(self, sender: str) -> str | None:
         return None
 
+    async def takes_any_text(self, slot: str) -> bool:
+        return False
+
     async def status(self) -> str:
         if self.down:
             raise AssistantUnavailable(why=self.down)

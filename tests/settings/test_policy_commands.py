@@ -87,8 +87,9 @@ def test_a_decision_is_explained_and_made_again(folder: Path) -> None:
     assert done.stdout.splitlines() == [
         f"Message {id}, 2024-05-01 12:00:00 UTC",
         "  this is [b]bad[/b]",
-        "The bot answered. Nothing in particular stands out.",
-        "Risk that a person is needed: 19 %, the limit is 27 %.",
+        "The bot answered. What spoke for a person:",
+        "  1. The message sounds negative: 70 % (usually 10 %)",
+        "Risk that a person is needed: 18.6 %, the limit is 27 %.",
         "Likely meant: faq 95 %.",
         f"Policy {POLICY.id}, rules version {POLICY_VERSION}, model fake-model.",
         "Decided again from what was stored: the same, to the last bit.",
@@ -96,6 +97,21 @@ def test_a_decision_is_explained_and_made_again(folder: Path) -> None:
     done = handoff(folder, "explain", id, "--json")
     (decision,) = json.loads(done.stdout)["decisions"]
     assert (done.returncode, decision["action"], decision["same"]) == (0, "answer", True)
+
+
+def test_without_an_id_the_newest_messages_are_listed(folder: Path) -> None:
+    done = handoff(folder, "explain")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "Nothing has been decided about any message yet.\n"
+    id = on_desk(folder, ask_beside_a_shadow)
+    done = handoff(folder, "explain", "--last", "1", COLUMNS="80")
+    assert (done.returncode, done.stderr) == (0, "")
+    line = done.stdout.splitlines()[1]
+    assert line == f"{id[:8]}  2024-05-01 12:00  answered (negative)  this is [b]bad[/b]"
+    assert handoff(folder, "explain", line.split()[0]).returncode == 0
+    done = handoff(folder, "explain", "--json")
+    (one,) = json.loads(done.stdout)["decided"]
+    assert (done.returncode, one["message"]) == (0, id)
 
 
 def test_a_decision_that_comes_out_otherwise_has_its_own_exit_code(folder: Path) -> None:
@@ -109,10 +125,11 @@ def test_a_decision_that_comes_out_otherwise_has_its_own_exit_code(folder: Path)
 
     done = handoff(folder, "explain", on_desk(folder, changed))
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-3:] == [
+    assert done.stdout.splitlines()[-4:] == [
         "Decided again from what was stored: not the same.",
         "  • action: hand_off then, answer now",
         "It came out as: the bot answered.",
+        "  • The message sounds negative: 70 % (usually 10 %)",
     ]
 
 
@@ -125,9 +142,7 @@ def test_policies_are_listed_proposed_switched_and_dropped(folder: Path, say: Sa
     me = f"{getpass.getuser()} (command line)"
     listed = say("policy").splitlines()
     assert listed[0] == f"{POLICY.id}  active since 2024-05-01 12:00:00 UTC, by settings"
-    assert listed[2].startswith(
-        "  limit 27 %, floor 5 %, ceiling 60 %; counts most: negative (0.50)"
-    )
+    assert listed[2].startswith("  limit 27 %, floor 5 %, ceiling 60 %; counts most: negative")
     assert listed[3] == f"{EAGER.id}  in the shadow since 2024-05-01 12:00:00 UTC, by refit"
     assert listed[4] == "  made 2024-05-01 12:00:00 UTC by refit: a try"
     assert listed[6:] == [
@@ -138,7 +153,8 @@ def test_policies_are_listed_proposed_switched_and_dropped(folder: Path, say: Sa
     assert wrong == [
         f"Policy {EAGER.id}. It has judged 1 message and disagreed on 1 (100 %).",
         f"{id}  2024-05-01 12:00:00 UTC  “this is [b]bad[/b]”",
-        "  The bot answered; it would have asked a person",
+        "  The bot answered: risk 18.6 %, limit 27 %",
+        "  It would have asked a person: risk 18.6 %, limit 10 %",
         "  The message sounds negative: 70 % (usually 10 %)",
     ]
     assert (
@@ -160,7 +176,10 @@ def test_policies_are_listed_proposed_switched_and_dropped(folder: Path, say: Sa
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["set", "--floor", "0.6", "--ceiling", "0.1"], "the floor 0.6 lies above the ceiling 0.1"),
+        (
+            ["set", "--floor", "0.6", "--ceiling", "0.1"],
+            "the floor 60 % lies above the ceiling 10 %",
+        ),
         (["switch-on", POLICY.id], f"The policy {POLICY.id} cannot be switched on: it is active."),
         (["drop", POLICY.id], f"The policy {POLICY.id} cannot be dropped: it is active."),
         (["drop", "nobody"], "There is no policy nobody."),

@@ -329,6 +329,10 @@ class _Decisions(_Rows[Decision]):
         c = self._c
         return await self._all(c.message_id == message_id, c.created_at, c.number)
 
+    async def latest(self, limit: int = 20) -> list[Decision]:
+        # By number, not by time: the primary key has the order, and a large table is not sorted.
+        return await self._all(sa.true(), self._c.number.desc(), limit=limit)
+
 
 class _Handoffs(_Rows[Handoff]):
     entity, what = Handoff, "handoff"
