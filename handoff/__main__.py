@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -14,7 +16,7 @@ import uvloop
 from rich.console import Console
 
 from handoff.core.errors import DeskError
-from handoff.settings import load_settings, settings_table
+from handoff.settings import Settings, load_settings, settings_table
 
 # Threads that fight for the cores of a small machine make everything slower (FACTS: 11.8 → 273 ms).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,11 +37,41 @@ Bootstrap = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
-# Each command reads the settings before it imports what takes seconds: a wrong one is told at once.
+# Each command reads the settings, and the files it is given, before it imports what takes seconds:
+# a wrong one is told at once.
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    return uvloop.run(work)
+    """Run a command to its end and return its result.
+
+    SIGTERM and SIGHUP end it as Ctrl-C does, so that it takes Rasa and its folders with it; the
+    exit code is 128 and the signal's number then.
+    """
+    told: list[int] = []
+    try:
+        result = uvloop.run(_until_told(work, told))
+    except asyncio.CancelledError:
+        if not told:
+            raise
+    if told:
+        sys.exit(128 + told[0])
+    return result
+
+
+async def _until_told(work: Coroutine[Any, Any, Any], told: list[int]) -> Any:
+    """Await `work`; the first signal to end goes into `told` and cancels it."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def end(number: int) -> None:
+        if not told:  # a second one must not interrupt the ending
+            told.append(number)
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` wants it
+            asyncio.get_running_loop().add_signal_handler(number, end, number)
+    return await work
 
 
 def _say(text: str) -> None:
@@ -61,7 +93,7 @@ def serve() -> None:
     given = load_settings()
     from handoff.bootstrap.gateway import serve_gateway
 
-    _run(serve_gateway(given))
+    uvloop.run(serve_gateway(given))  # its server takes the signals itself
 
 
 @app.command()
@@ -115,14 +147,24 @@ def rollback() -> None:
 
 @app.command()
 def explain(
-    message: Annotated[str, typer.Argument(metavar="MESSAGE_ID", help="Its beginning will do.")],
+    message: Annotated[
+        str, typer.Argument(metavar="MESSAGE_ID", help="Its beginning will do.")
+    ] = "",
+    last: Annotated[
+        int, typer.Option(min=1, max=1000, help="Without an id: how many to list.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Say why a message was answered or handed over, and decide it again from what is stored.
 
+    Without an id the messages decided last are listed.
+
     Exit code: 0 the same came out, 1 something else, 2 there is nothing to decide again from.
     """
     given = load_settings()
+    if not message:
+        _list_decided(given, last, as_json)
+        return
     from handoff.bootstrap.policy_jobs import (
         exit_code,
         explain_message,
@@ -136,6 +178,16 @@ def explain(
     else:
         _say(explained_in_words(explained))
     raise typer.Exit(exit_code(explained))
+
+
+def _list_decided(given: Settings, last: int, as_json: bool) -> None:
+    from handoff.bootstrap.policy_jobs import decided_as_json, decided_in_words, newest_decided
+
+    decided = _run(newest_decided(given, last))
+    if as_json:
+        print(json.dumps(decided_as_json(decided)))
+    else:
+        _say(decided_in_words(decided, out.width))
 
 
 @policy.callback(invoke_without_command=True)
@@ -220,64 +272,87 @@ def settings() -> None:
 def eval_intents(
     train: Annotated[Path, typer.Option(help="CSV with columns text,intent.")],
     test: Annotated[Path, typer.Option(help="CSV with columns text,intent.")],
-    valid: Annotated[Path | None, typer.Option(help="CSV the threshold is tuned on.")] = None,
+    valid: Annotated[
+        Path | None, typer.Option(help="The same form; the threshold is tuned on it.")
+    ] = None,
     oos: Annotated[list[str] | None, typer.Option(help="A label that means out of scope.")] = None,
     bootstrap: Bootstrap = False,
     as_json: AsJson = False,
 ) -> None:
     """Train and measure the shipped Rasa pipeline on a data set."""
     given = load_settings()
-    from handoff.bootstrap.jobs import measure_intents
+    from handoff.evals.intents import read_intent_sets
     from handoff.evals.tables import intents_table
 
+    sets = read_intent_sets(train, valid, test, oos or [])
+    from handoff.bootstrap.jobs import measure_intents
+
     say = (lambda text: None) if as_json else _say
-    found = _run(measure_intents(given, train, valid, test, oos or [], _samples(bootstrap), say))
+    found = _run(measure_intents(given, sets, _samples(bootstrap), say))
     _print(found, as_json, intents_table)
 
 
 @evaluate.command("sentiment")
 def eval_sentiment(
-    data: Annotated[Path, typer.Option(help="CSV with columns text,negative[,angry].")],
+    data: Annotated[Path, typer.Option(help="CSV with columns text,negative[,angry], 0 or 1.")],
     bootstrap: Bootstrap = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the sentiment model on labelled messages."""
     given = load_settings()
-    from handoff.bootstrap.jobs import measure_sentiment
+    from handoff.evals.sentiment import read_sentiment
     from handoff.evals.tables import sentiment_table
 
-    _print(_run(measure_sentiment(given, data, _samples(bootstrap))), as_json, sentiment_table)
+    labelled = read_sentiment(data)
+    from handoff.bootstrap.jobs import measure_sentiment
+
+    _print(_run(measure_sentiment(given, labelled, _samples(bootstrap))), as_json, sentiment_table)
 
 
 @evaluate.command("requests")
 def eval_requests(
-    data: Annotated[Path, typer.Option(help="CSV with columns text,handoff.")],
+    data: Annotated[Path, typer.Option(help="CSV with columns text,handoff, 0 or 1.")],
     bootstrap: Bootstrap = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure how well requests for a person are recognised."""
     given = load_settings()
-    from handoff.bootstrap.jobs import measure_requests
+    from handoff.evals.sentiment import read_requests
     from handoff.evals.tables import requests_table
 
-    _print(_run(measure_requests(given, data, _samples(bootstrap))), as_json, requests_table)
+    labelled = read_requests(data)
+    from handoff.bootstrap.jobs import measure_requests
+
+    _print(_run(measure_requests(given, labelled, _samples(bootstrap))), as_json, requests_table)
 
 
 @evaluate.command("handoff")
 def eval_handoff(
     train: Annotated[Path, typer.Option(help="JSON Lines whose intents are learned.")],
-    dev: Annotated[Path, typer.Option(help="JSON Lines the policy is tuned on, by cost.")],
-    test: Annotated[Path, typer.Option(help="JSON Lines that are replayed turn by turn.")],
+    dev: Annotated[Path, typer.Option(help="The same form; the policy is tuned on it, by cost.")],
+    test: Annotated[Path, typer.Option(help="The same form; it is replayed turn by turn.")],
     bootstrap: Bootstrap = False,
     as_json: AsJson = False,
 ) -> None:
-    """Replay labelled conversations: when would the desk have called a person, at what cost?"""
+    """Replay labelled conversations: when would the desk have called a person, at what cost?
+
+    The files are JSON Lines in UTF-8, a customer's turn a line, in order:
+
+    {"conversation": "c1", "turn": 1, "text": "hi", "intent": "greet", "handoff": 0}
+
+    "handoff" is 1 where the turn needs a person, else 0. "conversation" and
+    "intent" are text or whole numbers, "turn" is a number that grows within its
+    conversation, and "text" may be empty.
+    """
     given = load_settings()
-    from handoff.bootstrap.jobs import measure_handoff
+    from handoff.evals.handoff import read_conversation_sets
     from handoff.evals.tables import handoff_table
 
+    sets = read_conversation_sets(train, dev, test)
+    from handoff.bootstrap.jobs import measure_handoff
+
     say = (lambda text: None) if as_json else _say
-    found = _run(measure_handoff(given, train, dev, test, _samples(bootstrap), say))
+    found = _run(measure_handoff(given, sets, _samples(bootstrap), say))
     _print(found, as_json, handoff_table)
 
 

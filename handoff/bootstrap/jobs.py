@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -27,9 +27,9 @@ from handoff.bootstrap.parts import encoder_service, log_to_stderr, open_assista
 from handoff.core.errors import AssistantUnavailable, DeskError, NotFound
 from handoff.core.learning import in_words
 from handoff.core.model import LearningRun, Release, RunStatus, new_id
-from handoff.evals.handoff import evaluate_handoff
-from handoff.evals.intents import evaluate_intents
-from handoff.evals.sentiment import evaluate_requests, evaluate_sentiment
+from handoff.evals.handoff import ConversationSets, evaluate_handoff
+from handoff.evals.intents import IntentSets, evaluate_intents
+from handoff.evals.sentiment import Flagged, evaluate_requests, evaluate_sentiment
 from handoff.learning.gate import read_assistant
 from handoff.learning.mine import Mine
 from handoff.learning.nightly import Learn
@@ -233,10 +233,7 @@ async def roll_back_now(settings: Settings) -> str:
 
 async def measure_intents(
     settings: Settings,
-    train: Path,
-    valid: Path | None,
-    test: Path,
-    oos: Sequence[str],
+    sets: IntentSets,
     samples: int,
     say: Say,
 ) -> dict[str, Any]:
@@ -244,10 +241,7 @@ async def measure_intents(
     encoder = open_encoder(settings, os.cpu_count() or 1)
     async with encoder_service(settings, encoder) as url:
         return await evaluate_intents(
-            train,
-            valid,
-            test,
-            oos,
+            sets,
             trainer=trainer_for(settings, url),
             serve=partial(serve_beside, settings, url),
             encoder=encoder,
@@ -269,28 +263,26 @@ async def open_readers(
         encoder.close()
 
 
-async def measure_sentiment(settings: Settings, data: Path, samples: int) -> dict[str, Any]:
-    """Measure the sentiment model on a file."""
+async def measure_sentiment(settings: Settings, data: Flagged, samples: int) -> dict[str, Any]:
+    """Measure the sentiment model on labelled messages."""
     async with open_readers(settings, os.cpu_count() or 1) as (_, feelings):
         return await evaluate_sentiment(data, feelings, samples)
 
 
-async def measure_requests(settings: Settings, data: Path, samples: int) -> dict[str, Any]:
-    """Measure the recognition of requests for a person on a file."""
+async def measure_requests(settings: Settings, data: Flagged, samples: int) -> dict[str, Any]:
+    """Measure the recognition of requests for a person on labelled messages."""
     async with open_readers(settings, os.cpu_count() or 1) as (_, feelings):
         return await evaluate_requests(data, feelings, settings.policy().limits, samples)
 
 
 async def measure_handoff(
-    settings: Settings, train: Path, dev: Path, test: Path, samples: int, say: Say
+    settings: Settings, sets: ConversationSets, samples: int, say: Say
 ) -> dict[str, Any]:
     """Learn from somebody's conversations, tune the policy on them, and replay others."""
     encoder = open_encoder(settings, os.cpu_count() or 1)
     async with encoder_service(settings, encoder) as url:
         return await evaluate_handoff(
-            train,
-            dev,
-            test,
+            sets,
             trainer=trainer_for(settings, url),
             serve=partial(serve_beside, settings, url),
             encoder=encoder,

@@ -24,6 +24,11 @@ def asks_by_keyword(texts: Sequence[str]) -> np.ndarray:
     return np.array([bool(KEYWORDS.search(text)) for text in texts])
 
 
+def keywords(texts: Sequence[str]) -> np.ndarray:
+    """Return how many such words each message holds, a score to rank messages by."""
+    return np.array([len(KEYWORDS.findall(text)) for text in texts])
+
+
 def negative_by_lexicon(texts: Sequence[str]) -> np.ndarray:
     """Return VADER's compound score of each message, turned round: 1 negative, -1 positive."""
     return np.array([-lexicon(text)[2] for text in texts])

@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from handoff.app.understand import parse_all
-from handoff.core.costs import Costs, Outcome, Replay, best_limit, judge_replays
+from handoff.core.costs import Costs, Outcome, Replay, best_limit, judge_replay
 from handoff.core.errors import BadData
 from handoff.core.model import Parse
 from handoff.core.policy import Policy
@@ -36,6 +36,7 @@ from handoff.evals.intents import (
     warming,
 )
 from handoff.evals.metrics import BOOTSTRAP_SAMPLES, bootstrap
+from handoff.evals.notes import replay_notes
 from handoff.fitting.labelled import Labelled, LabelledConversation, read_conversations
 from handoff.fitting.refit import episodes_of, fit_precedents, refit, replayed
 from handoff.fitting.text_model import IN_THE_FIELD
@@ -46,11 +47,40 @@ FALLBACK_THRESHOLD, FALLBACK_AMBIGUITY = 0.3, 0.1
 """Defaults of Rasa's FallbackClassifier: it falls back below this confidence, and where the two
 best intents are nearer to each other than that."""
 
+COMPARED = ("never", "always", "fallback")
+"""Baselines that the cost is compared with: what a desk has without looking at `dev`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSets:
+    """Labelled conversations to tune on and to replay; `examples` to train on, by Rasa's intent.
+
+    `train` are the conversations that the examples are from.
+    """
+
+    train: Sequence[LabelledConversation]
+    dev: Sequence[LabelledConversation]
+    test: Sequence[LabelledConversation]
+    examples: Mapping[str, Sequence[str]]
+
+
+def read_conversation_sets(train: Path, dev: Path, test: Path) -> ConversationSets:
+    """Read JSON Lines `conversation, turn, text, intent, handoff`.
+
+    Only the turns of `train` that needed no person are learned from, as examples of their intents.
+
+    Raises:
+        BadData: a file is not of that form, one label is missing from `dev`, or nothing is left to
+            learn from.
+    """
+    learned, tuned, replays = (read_conversations(path) for path in (train, dev, test))
+    if len({conversation.needs_person for conversation in tuned}) < 2:
+        raise BadData(path=dev, why="it needs conversations with a handoff and without one")
+    return ConversationSets(learned, tuned, replays, _in_scope(learned, train))
+
 
 async def evaluate_handoff(
-    train: Path,
-    dev: Path,
-    test: Path,
+    sets: ConversationSets,
     *,
     trainer: TrainsNlu,
     serve: Serves,
@@ -63,10 +93,7 @@ async def evaluate_handoff(
     """Train on `train`, tune by cost on `dev`, replay `test`.
 
     Args:
-        train: JSON Lines `conversation, turn, text, intent, handoff`; only the turns that needed
-            no person are learned from, as examples of their intents.
-        dev: the same; the refit of the policy runs on it.
-        test: the same.
+        sets: the conversations.
         trainer: trains the shipped pipeline.
         serve: serves the trained model.
         encoder: the desk's encoder.
@@ -79,31 +106,27 @@ async def evaluate_handoff(
         `missed`, `needless`, `turns_late` and `cost`, each a conversation, `f1` of handing a
         conversation over, `baselines` (cost of `never`, `always`, Rasa's `fallback` and one `tuned`
         confidence threshold), `cost_ratio_to_best_baseline` (of the first three), `limit`, `rules`
-        (share of conversations ended by a rule), `weights`, `intervals` and `counts`.
+        (share of conversations ended by a rule), `weights`, `intervals`, `counts` and
+        `notes`. None where a figure cannot be computed; `notes` say why.
 
     Raises:
-        BadData: a file is not of that form, or one label is missing from `dev`.
         TrainingFailed: with Rasa's last lines.
         AssistantUnavailable: the trained model cannot be served or asked.
     """
-    sets = {path: read_conversations(path) for path in (train, dev, test)}
-    if len({conversation.needs_person for conversation in sets[dev]}) < 2:
-        raise BadData(path=dev, why="it needs conversations with a handoff and without one")
-    examples = _in_scope(sets[train], train)
-    progress(f"learning {len(examples)} intents")
+    progress(f"learning {len(sets.examples)} intents")
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="handoff-eval-") as folder:
-        async with warming(encoder, [text for texts in examples.values() for text in texts]):
-            model = await trainer.train_nlu(examples, Path(folder) / "model.tar.gz", progress)
+        async with warming(encoder, [text for texts in sets.examples.values() for text in texts]):
+            model = await trainer.train_nlu(sets.examples, Path(folder) / "model.tar.gz", progress)
         train_seconds = time.perf_counter() - started
-        turns = [t.text for path in (dev, test) for c in sets[path] for t in c.turns]
+        turns = [t.text for c in (*sets.dev, *sets.test) for t in c.turns]
         async with warming(encoder, [plain_for_assistant(text) for text in turns]) as warm:
             await warm
             async with serve(model) as assistant:
                 plain = [plain_for_assistant(text) for text in turns]
                 parses = dict(zip(turns, await parse_all(assistant, plain, progress), strict=True))
-    tuning = await understand(sets[dev], parses, encoder, feelings)
-    testing = await understand(sets[test], parses, encoder, feelings)
+    tuning = await understand(sets.dev, parses, encoder, feelings)
+    testing = await understand(sets.test, parses, encoder, feelings)
     desk = replace(
         policy.desk,
         person_intents=frozenset[str](),
@@ -113,7 +136,25 @@ async def evaluate_handoff(
     )
     own = replace(policy, desk=desk)
     found = await asyncio.to_thread(_measure, tuning, testing, own, samples)
-    return {**found, "train_seconds": train_seconds}
+    seen = {
+        f"test_conversations_in_{name}": _also_in(sets.test, other)
+        for name, other in (("train", sets.train), ("dev", sets.dev))
+    }
+    best = min(found["baselines"][name] for name in COMPARED)
+    return {
+        **found,
+        "counts": {**found["counts"], **seen},
+        "notes": replay_notes(best, found["f1"], len(sets.test), *seen.values()),
+        "train_seconds": train_seconds,
+    }
+
+
+def _also_in(
+    conversations: Sequence[LabelledConversation], others: Sequence[LabelledConversation]
+) -> int:
+    """Return how many of the conversations stand among the others, word for word."""
+    known = {tuple(turn.text for turn in other.turns) for other in others}
+    return sum(tuple(turn.text for turn in one.turns) in known for one in conversations)
 
 
 def _in_scope(conversations: Sequence[LabelledConversation], path: Path) -> dict[str, list[str]]:
@@ -136,22 +177,39 @@ def _measure(
     precedents = fit_precedents(tuning, IN_THE_FIELD)
     fitted = refit(episodes_of(tuning, precedents.held_out, policy), policy)
     new = episodes_of(testing, precedents.of(testing.texts, testing.vectors), policy)
-    limit, replays = fitted.limit, replayed(fitted.risk, new)
+    limit = fitted.limit
+    own = _judged(replayed(fitted.risk, new), limit)
     baselines = _baselines(tuning, testing, policy.costs)
-    outcome = judge_replays(replays, limit, policy.costs)
-    best = min(baselines[name] for name in ("never", "always", "fallback"))
+    outcome = _outcome(own, policy.costs)
+    compared = [baselines[name] for name in COMPARED]
     return {
         "cost": outcome.cost,
         **_rates(outcome),
         "f1": outcome.f1,
-        "baselines": baselines,
-        "cost_ratio_to_best_baseline": outcome.cost / best if best else None,
+        "baselines": {name: _outcome(one, policy.costs).cost for name, one in baselines.items()},
+        "cost_ratio_to_best_baseline": _ratio(own, compared, policy.costs),
         "limit": limit,
         "rules": sum(any(episode.ruled) for episode in new) / len(new),
         "weights": dict(fitted.risk.weights),
-        "intervals": _intervals(replays, limit, best, policy.costs, samples),
+        "intervals": _intervals(own, compared, policy.costs, samples),
         "counts": _counts(tuning, testing),
     }
+
+
+def _judged(replays: Sequence[Replay], limit: float) -> np.ndarray:
+    """Return missed, needless, turns late and caught, a row a conversation."""
+    return np.array([judge_replay(replay, limit) for replay in replays])
+
+
+def _outcome(judged: np.ndarray, costs: Costs) -> Outcome:
+    missed, needless, late, caught = judged.sum(axis=0).tolist()
+    return Outcome(len(judged), missed, needless, late, caught, costs)
+
+
+def _ratio(own: np.ndarray, compared: Sequence[np.ndarray], costs: Costs) -> float | None:
+    """Return the cost against that of the best baseline; None where that one costs nothing."""
+    best = min(_outcome(other, costs).cost for other in compared)
+    return _outcome(own, costs).cost / best if best else None
 
 
 def _rates(outcome: Outcome) -> dict[str, float]:
@@ -163,20 +221,20 @@ def _rates(outcome: Outcome) -> dict[str, float]:
     }
 
 
-def _baselines(tuning: Understood, testing: Understood, costs: Costs) -> dict[str, float]:
-    """Return what simpler policies cost on the same conversations and the same parses."""
+def _baselines(tuning: Understood, testing: Understood, costs: Costs) -> dict[str, np.ndarray]:
+    """Return how simpler policies do on the same conversations and the same parses."""
 
-    def cost(risks: Sequence[float], limit: float) -> float:
-        return judge_replays(testing.replays(risks), limit, costs).cost
+    def judged(risks: Sequence[float], limit: float) -> np.ndarray:
+        return _judged(testing.replays(risks), limit)
 
     nothing = [0.0] * len(testing.texts)
     doubts = [_doubt(parse) for parse in tuning.parses]
     threshold = best_limit(tuning.replays(doubts), costs)
     return {
-        "never": cost(nothing, 1.0),
-        "always": cost(nothing, 0.0),
-        "fallback": cost([float(_falls_back(parse)) for parse in testing.parses], 1.0),
-        "tuned": cost([_doubt(parse) for parse in testing.parses], threshold),
+        "never": judged(nothing, 1.0),
+        "always": judged(nothing, 0.0),
+        "fallback": judged([float(_falls_back(parse)) for parse in testing.parses], 1.0),
+        "tuned": judged([_doubt(parse) for parse in testing.parses], threshold),
     }
 
 
@@ -190,22 +248,26 @@ def _falls_back(parse: Parse) -> bool:
 
 
 def _intervals(
-    replays: Sequence[Replay], limit: float, best: float, costs: Costs, samples: int
+    own: np.ndarray, compared: Sequence[np.ndarray], costs: Costs, samples: int
 ) -> dict[str, Any]:
-    """Return the bootstrap interval of each figure over resampled conversations."""
+    """Return the bootstrap interval of each figure over resampled conversations.
 
-    def interval(figure: Callable[[Outcome], float | None]) -> tuple[float, float] | None:
-        def measure(rows: np.ndarray) -> float | None:
-            return figure(judge_replays([replays[i] for i in rows], limit, costs))
+    The baselines are judged on the same conversations each time: their costs vary with them.
+    """
 
-        return bootstrap(measure, len(replays), samples) if samples else None
+    def interval(figure: Callable[[np.ndarray], float | None]) -> tuple[float, float] | None:
+        return bootstrap(figure, len(own), samples) if samples else None
 
-    rates = ("missed", "needless", "turns_late")
+    def of(figure: Callable[[Outcome], float | None]) -> tuple[float, float] | None:
+        return interval(lambda rows: figure(_outcome(own[rows], costs)))
+
     return {
-        "cost": interval(lambda outcome: outcome.cost),
-        **{name: interval(partial(_rate, name)) for name in rates},
-        "f1": interval(lambda outcome: outcome.f1),
-        "cost_ratio_to_best_baseline": interval(lambda o: o.cost / best if best else None),
+        "cost": of(lambda outcome: outcome.cost),
+        **{name: of(partial(_rate, name)) for name in ("missed", "needless", "turns_late")},
+        "f1": of(lambda outcome: outcome.f1),
+        "cost_ratio_to_best_baseline": interval(
+            lambda rows: _ratio(own[rows], [other[rows] for other in compared], costs)
+        ),
     }
 
 

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from handoff.app.understand import parse_all
 from handoff.core.errors import BadData
 from handoff.core.learning import neutralise
 from handoff.core.model import Parse
+from handoff.core.policy import Desk
 from handoff.core.text import plain_for_assistant
 from handoff.evals.baselines import judge_by_vectors
 from handoff.evals.metrics import (
@@ -32,11 +34,16 @@ from handoff.evals.metrics import (
     oos_recall,
     tune_threshold,
 )
+from handoff.evals.notes import intent_notes
 from handoff.fitting.labelled import Labelled, read_intents
 from handoff.ports import Assistant, Encoder
 
 ENCODED_AT_ONCE = 256
 """Texts given to the encoder in one call when its cache is warmed."""
+
+RESERVED = Desk().unknown_intents | {"(background)"}
+"""Names with a meaning of their own in the shipped pipeline: the intent for everything else, Rasa's
+fallback, and what the intent model calls messages that no assistant is for."""
 
 Progress = Callable[[str], None]
 
@@ -59,11 +66,42 @@ def _quiet(sentence: str) -> None:
     """Say nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class IntentSets:
+    """Labelled messages to train on, to tune on (there may be none) and to measure on.
+
+    `oos_labels` mean out of scope; `names` holds Rasa's name of every label that is trained.
+    """
+
+    train: Sequence[Labelled]
+    valid: Sequence[Labelled]
+    test: Sequence[Labelled]
+    oos_labels: Sequence[str]
+    names: Mapping[str, str]
+
+
+def read_intent_sets(
+    train: Path, valid: Path | None, test: Path, oos_labels: Sequence[str]
+) -> IntentSets:
+    """Read CSV files `text,intent`; rows of `train` with an out-of-scope label are not trained on.
+
+    Raises:
+        BadData: a file is not of that form, an out-of-scope label occurs nowhere, or nothing is
+            left to train on.
+    """
+    own = read_intents(train), read_intents(valid) if valid else [], read_intents(test)
+    known = {message.intent for messages in own for message in messages}
+    for label in oos_labels:
+        if label not in known:
+            raise BadData(path=test, why=f"no row is labelled “{label}” in this or the other files")
+    names = rasa_names(m.intent for m in own[0] if m.intent not in set(oos_labels))
+    if not names:
+        raise BadData(path=train, why="every row is out of scope: nothing is left to train on")
+    return IntentSets(*own, oos_labels, names)
+
+
 async def evaluate_intents(
-    train: Path,
-    valid: Path | None,
-    test: Path,
-    oos_labels: Sequence[str],
+    sets: IntentSets,
     *,
     trainer: TrainsNlu,
     serve: Serves,
@@ -74,10 +112,7 @@ async def evaluate_intents(
     """Train on `train`, tune the threshold on `valid`, measure on `test`.
 
     Args:
-        train: CSV `text,intent`; rows with an out-of-scope label are left out.
-        valid: the same; without it, or without out-of-scope rows in it, no threshold is tuned.
-        test: the same.
-        oos_labels: labels that mean out of scope.
+        sets: the messages; without out-of-scope ones in `valid` no threshold is tuned.
         trainer: trains the shipped pipeline.
         serve: serves the trained model.
         encoder: where given, its cache is warmed in batches while Rasa starts.
@@ -88,79 +123,68 @@ async def evaluate_intents(
         `accuracy` (best intent, in-scope messages), `threshold`, `in_scope_accuracy` and
         `oos_recall` at it, `auroc` by out-of-scope label, `ece`, `train_seconds` (all of
         `rasa train nlu`, encoding included), `baselines` (a plain logistic regression on the same
-        vectors; only where an encoder is given), `intervals` (95 %, bootstrap over test messages)
-        and `counts`. None where a figure cannot be computed.
+        vectors; only where an encoder is given), `intervals` (95 %, bootstrap over test messages),
+        `counts` and `notes`. None where a figure cannot be computed; `notes` say why.
 
     Raises:
-        BadData: a file is not of that form, or an out-of-scope label occurs nowhere.
         TrainingFailed: with Rasa's last lines.
         AssistantUnavailable: the trained model cannot be served or asked.
     """
-    sets = {"train": read_intents(train), "valid": read_intents(valid) if valid else []}
-    sets["test"] = read_intents(test)
-    _check_oos(oos_labels, sets, test)
-    names = rasa_names(m.intent for m in sets["train"] if m.intent not in set(oos_labels))
-    if not names:
-        raise BadData(path=train, why="every row is out of scope: nothing is left to train on")
+    oos_labels = sets.oos_labels
     with tempfile.TemporaryDirectory(prefix="handoff-eval-") as folder:
         started = time.perf_counter()
-        examples = examples_by_intent(sets["train"], names)
+        examples = examples_by_intent(sets.train, sets.names)
         learned = [neutralise(text) for texts in examples.values() for text in texts]
         async with warming(encoder, learned):
             model = await trainer.train_nlu(examples, Path(folder) / "model.tar.gz", progress)
         train_seconds = time.perf_counter() - started
-        texts = [plain_for_assistant(m.text) for m in (*sets["valid"], *sets["test"])]
+        texts = [plain_for_assistant(m.text) for m in (*sets.valid, *sets.test)]
         started = time.perf_counter()
         answers = await _understand(serve(model), texts, encoder, progress)
         parse_seconds = time.perf_counter() - started
-    label_of = {name: label for label, name in names.items()}
-    split = len(sets["valid"])
-    tuning = _judge(sets["valid"], answers[:split], label_of, oos_labels)
-    judged = _judge(sets["test"], answers[split:], label_of, oos_labels)
+    split = len(sets.valid)
+    tuning = _judge(sets.valid, answers[:split], sets)
+    judged = _judge(sets.test, answers[split:], sets)
     threshold = tune_threshold(tuning)
-    baselines = await _baselines(sets, encoder, oos_labels) if encoder else {}
+    baselines = await _baselines(sets, encoder) if encoder else {}
     return {
         **intent_figures(judged, threshold, oos_labels),
         "train_seconds": train_seconds,
         "parse_seconds": parse_seconds,
         "baselines": baselines,
         "intervals": await asyncio.to_thread(_intervals, judged, threshold, oos_labels, samples),
-        "counts": _counts(sets, judged, names),
+        "counts": _counts(sets, judged),
+        "notes": intent_notes(tuning, judged, threshold, oos_labels),
     }
 
 
-async def _baselines(
-    sets: Mapping[str, Sequence[Labelled]], encoder: Encoder, oos_labels: Sequence[str]
-) -> dict[str, Any]:
+async def _baselines(sets: IntentSets, encoder: Encoder) -> dict[str, Any]:
     """Return the same figures for a plain logistic regression on the same vectors."""
-    known = [m for m in sets["train"] if m.intent not in set(oos_labels)]
-    texts = {name: [plain_for_assistant(m.text) for m in rows] for name, rows in sets.items()}
-    texts["train"] = [neutralise(message.text) for message in known]
-    vectors = {name: np.asarray(await encoder.encode(own)) for name, own in texts.items()}
+    known = [m for m in sets.train if m.intent in sets.names]
+    learned = np.asarray(await encoder.encode([neutralise(message.text) for message in known]))
+    intents = [message.intent for message in known]
 
-    def judged(name: str) -> Judged:
-        return judge_by_vectors(
-            vectors["train"],
-            [message.intent for message in known],
-            vectors[name],
-            [message.intent for message in sets[name]],
-            oos_labels,
-        )
+    async def judged(messages: Sequence[Labelled]) -> Judged:
+        vectors = await encoder.encode([plain_for_assistant(m.text) for m in messages])
+        labels, oos_labels = [m.intent for m in messages], sets.oos_labels
+        test = np.asarray(vectors)
+        return await asyncio.to_thread(judge_by_vectors, learned, intents, test, labels, oos_labels)
 
-    threshold = tune_threshold(await asyncio.to_thread(judged, "valid")) if sets["valid"] else None
-    return intent_figures(await asyncio.to_thread(judged, "test"), threshold, oos_labels)
+    threshold = tune_threshold(await judged(sets.valid)) if sets.valid else None
+    return intent_figures(await judged(sets.test), threshold, sets.oos_labels)
 
 
 def rasa_names(labels: Iterable[str]) -> dict[str, str]:
     """Return for each label a name Rasa takes as it is; all names differ.
 
-    Rasa reads `a/b` as a retrieval intent `a` and gives back only `a`.
+    Rasa reads `a/b` as a retrieval intent `a` and gives back only `a`. A label that happens to be
+    called like one of `RESERVED` is an ordinary one, and must not take on the meaning of that name.
     """
     names: dict[str, str] = {}
     for label in dict.fromkeys(labels):
         plain = neutralise(label).replace("/", "_")
         name, number = plain, 1
-        while name in names.values():
+        while name in RESERVED or name in names.values():
             number += 1
             name = f"{plain}_{number}"
         names[label] = name
@@ -210,26 +234,14 @@ async def _warm(encoder: Encoder | None, texts: Sequence[str]) -> None:
         await encoder.encode(ordered[start : start + ENCODED_AT_ONCE])
 
 
-def _check_oos(
-    oos_labels: Sequence[str], sets: Mapping[str, Sequence[Labelled]], test: Path
-) -> None:
-    known = {message.intent for messages in sets.values() for message in messages}
-    for label in oos_labels:
-        if label not in known:
-            raise BadData(path=test, why=f"no row is labelled “{label}” in this or the other files")
-
-
-def _judge(
-    messages: Sequence[Labelled],
-    answers: Sequence[Parse],
-    label_of: Mapping[str, str],
-    oos_labels: Sequence[str],
-) -> Judged:
+def _judge(messages: Sequence[Labelled], answers: Sequence[Parse], sets: IntentSets) -> Judged:
+    """Put labels and answers together; an intent that was not trained is nobody's label."""
+    label_of = {name: label for label, name in sets.names.items()}
     return Judged.of(
         [message.intent for message in messages],
-        [label_of.get(answer.best.intent, answer.best.intent) for answer in answers],
+        [label_of.get(answer.best.intent, "") for answer in answers],
         [answer.best.confidence for answer in answers],
-        oos_labels,
+        sets.oos_labels,
         [answer.novelty for answer in answers],
     )
 
@@ -249,19 +261,17 @@ def _intervals(
     return found
 
 
-def _counts(
-    sets: Mapping[str, Sequence[Labelled]], judged: Judged, names: Mapping[str, str]
-) -> dict[str, Any]:
+def _counts(sets: IntentSets, judged: Judged) -> dict[str, Any]:
     """Return how many messages the figures rest on, and what a reader should know about them."""
-    trained = [m for m in sets["train"] if m.intent in names]
+    trained = [m for m in sets.train if m.intent in sets.names]
     texts = {m.text for m in trained}
     in_scope = judged.label[judged.in_scope]
     return {
         "train": len(trained),
-        "intents": len(names),
-        "valid": len(sets["valid"]),
+        "intents": len(sets.names),
+        "valid": len(sets.valid),
         "test_in_scope": len(in_scope),
         "test_out_of_scope": len(judged) - len(in_scope),
-        "test_texts_in_train": sum(m.text in texts for m in sets["test"]),
-        "test_untrained_intents": sorted(set(in_scope) - set(names)),
+        "test_texts_in_train": sum(m.text in texts for m in sets.test),
+        "test_untrained_intents": sorted(set(in_scope) - set(sets.names)),
     }

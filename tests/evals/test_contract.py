@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 from handoff.core.model import Feelings
-from handoff.evals.baselines import asks_by_keyword, judge_by_vectors, negative_by_lexicon
-from handoff.evals.intents import evaluate_intents
-from handoff.evals.sentiment import evaluate_requests, evaluate_sentiment
+from handoff.evals.baselines import asks_by_keyword, judge_by_vectors, keywords, negative_by_lexicon
+from handoff.evals.intents import evaluate_intents, read_intent_sets
+from handoff.evals.sentiment import (
+    evaluate_requests,
+    evaluate_sentiment,
+    read_requests,
+    read_sentiment,
+)
 from handoff.evals.tables import intents_table, requests_table, sentiment_table
 from tests.encoder_server import HashingEncoder
 from tests.evals.test_intents import TABLE, TEST, TRAIN, VALID, Script
@@ -34,11 +39,9 @@ async def intents(folder: Path, encoder: HashingEncoder | None = None) -> dict[s
     for name, content in {"train": TRAIN, "valid": VALID, "test": TEST}.items():
         (folder / f"{name}.csv").write_text(content)
     script = Script(TABLE)
+    train, valid, test = (folder / f"{name}.csv" for name in ("train", "valid", "test"))
     return await evaluate_intents(
-        folder / "train.csv",
-        folder / "valid.csv",
-        folder / "test.csv",
-        ["oos", "far"],
+        read_intent_sets(train, valid, test, ["oos", "far"]),
         trainer=script,
         serve=script.serve,
         encoder=encoder,
@@ -52,12 +55,12 @@ async def intents_beside_vectors(folder: Path) -> dict[str, Any]:
 
 async def sentiment(folder: Path) -> dict[str, Any]:
     (folder / "sentiment.csv").write_text(SENTIMENT)
-    return await evaluate_sentiment(folder / "sentiment.csv", ByLength(), samples=5)
+    return await evaluate_sentiment(read_sentiment(folder / "sentiment.csv"), ByLength(), samples=5)
 
 
 async def requests(folder: Path) -> dict[str, Any]:
     (folder / "requests.csv").write_text(REQUESTS)
-    return await evaluate_requests(folder / "requests.csv", ByLength(), samples=5)
+    return await evaluate_requests(read_requests(folder / "requests.csv"), ByLength(), samples=5)
 
 
 RANKING = {"auroc", "average_precision"}
@@ -66,7 +69,7 @@ CONTRACTS = [
         intents_beside_vectors,
         {
             "": {"accuracy", "in_scope_accuracy", "oos_recall", "threshold", "auroc", "ece"}
-            | {"train_seconds", "intervals", "baselines", "counts"},
+            | {"train_seconds", "intervals", "baselines", "counts", "notes"},
             "auroc": {"oos", "far"},
             "intervals.auroc": {"oos", "far"},
             "baselines": {"accuracy", "in_scope_accuracy", "oos_recall", "auroc", "ece"},
@@ -75,7 +78,7 @@ CONTRACTS = [
     (
         sentiment,
         {
-            "": RANKING | {"angry", "intervals", "baselines", "counts"},
+            "": RANKING | {"angry", "intervals", "baselines", "counts", "notes"},
             "angry": RANKING | {"intervals", "baselines"},
             "intervals": RANKING,
             "baselines": RANKING,
@@ -85,9 +88,9 @@ CONTRACTS = [
     (
         requests,
         {
-            "": {"f1", "average_precision", "threshold", "intervals", "baselines", "counts"},
-            "intervals": {"f1", "average_precision"},
-            "baselines": {"f1"},
+            "": RANKING | {"f1", "threshold", "intervals", "baselines", "counts", "notes"},
+            "intervals": RANKING | {"f1"},
+            "baselines": RANKING | {"f1"},
         },
     ),
 ]
@@ -111,10 +114,11 @@ async def test_tables_show_the_baseline_beside_the_figure(tmp_path: Path) -> Non
         (intents_table(await intents_beside_vectors(tmp_path)), "accuracy"),
         (sentiment_table(await sentiment(tmp_path)), "angry auroc"),
         (requests_table(await requests(tmp_path)), "f1"),
+        (requests_table(await requests(tmp_path)), "average_precision"),
     ]
     for table, row in tables:
         names, values, baselines, *_ = (list(column.cells) for column in table.columns)
-        at = names.index(row)
+        at = [str(name) for name in names].index(row)
         assert 0 <= float(str(values[at])) <= 1
         assert 0 <= float(str(baselines[at])) <= 1
 
@@ -122,7 +126,11 @@ async def test_tables_show_the_baseline_beside_the_figure(tmp_path: Path) -> Non
 async def test_baselines_of_the_small_files_by_hand(tmp_path: Path) -> None:
     # VADER knows all four words of feeling; the keywords find “person”, “someone” and “staff”.
     assert (await sentiment(tmp_path))["baselines"] == {"auroc": 1.0, "average_precision": 1.0}
-    assert (await requests(tmp_path))["baselines"]["f1"] == pytest.approx(2 * 2 / 5)
+    assert (await requests(tmp_path))["baselines"] == {
+        "f1": pytest.approx(2 * 2 / 5),
+        "auroc": 3 / 4,  # two of the four pairs are tied: the three found hold one word each
+        "average_precision": pytest.approx(2 / 3),
+    }
 
 
 async def test_without_an_encoder_there_is_no_baseline(tmp_path: Path) -> None:
@@ -143,6 +151,11 @@ async def test_without_an_encoder_there_is_no_baseline(tmp_path: Path) -> None:
 )
 def test_keywords(text: str, asks: bool) -> None:
     assert asks_by_keyword([text]).tolist() == [asks]
+
+
+def test_more_keywords_rank_higher() -> None:
+    texts = ["let me speak to a human", "AGENT!", "where is my parcel"]
+    assert keywords(texts).tolist() == [2, 1, 0]
 
 
 def test_vader_runs_from_positive_to_negative() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from handoff.core.costs import Costs
 from handoff.core.errors import AssistantUnavailable, BadData
 from handoff.core.model import Feelings, IntentScore, Parse
 from handoff.core.policy import Policy
-from handoff.evals.handoff import evaluate_handoff
+from handoff.evals.handoff import evaluate_handoff, read_conversation_sets
 from handoff.evals.intents import Progress
 from handoff.evals.tables import handoff_table
 from handoff.ports import Assistant
@@ -49,6 +51,7 @@ KEYS = {
     "weights",
     "intervals",
     "counts",
+    "notes",
     "train_seconds",
 }
 
@@ -117,7 +120,7 @@ class Run:
         sets = {"train": train, "dev": dev, "test": test}
         paths = [write(self.folder / f"{name}.jsonl", given) for name, given in sets.items()]
         return await evaluate_handoff(
-            *paths,
+            read_conversation_sets(*paths),
             trainer=self.script,
             serve=self.script.serve,
             encoder=HashingEncoder(),
@@ -145,6 +148,8 @@ async def test_what_can_be_told_apart_costs_nothing(run: Run) -> None:
         "test_conversations": 10,
         "test_handoffs": 4,
         "test_turns": 6 * 2 + 3 * 3 + 1,
+        "test_conversations_in_train": 9,
+        "test_conversations_in_dev": 9,
     }
 
 
@@ -216,6 +221,34 @@ async def test_without_a_costly_baseline_there_is_no_ratio(run: Run) -> None:
     assert figures["baselines"]["never"] == 0
     assert figures["cost_ratio_to_best_baseline"] is None
     assert figures["f1"] is None
+    assert figures["notes"][:2] == [
+        "No cost_ratio_to_best_baseline, since the best baseline costs nothing.",
+        "No f1, since no conversation of test needed a person and none got one.",
+    ]
+    assert figures["notes"][0] in str(handoff_table(figures).caption)
+
+
+async def test_conversations_that_were_learned_from_are_told(run: Run) -> None:
+    figures = await run(train=[[("so far", 0)]], dev=[*DEV, SILENT], test=[CALM, SILENT, DANGER])
+    assert figures["counts"]["test_conversations_in_train"] == 0
+    assert figures["counts"]["test_conversations_in_dev"] == 2
+    assert figures["notes"] == [
+        "2 of the 3 conversations of test stand in dev too, word for word: "
+        "the figures say less about conversations to come."
+    ]
+    assert (await run(test=[[("so far", 0)], DANGER]))["notes"] == []
+
+
+async def test_the_ratio_varies_with_the_baseline_as_well(run: Run) -> None:
+    # Nothing tells these two apart, so a person is called for both, as “always” does: the ratio
+    # is 1 in every sample, however many of the sample needed nobody.
+    same = [[("it is broken", 1)], [("it is broken", 0)]]
+    run.script.doubts = {"it is broken": (0.2, 0.1)}
+    figures = await run(dev=same * 8, test=same * 8, samples=40)
+    assert figures["cost"] == figures["baselines"]["always"] == figures["baselines"]["fallback"]
+    low, high = figures["intervals"]["cost"]
+    assert low < high
+    assert figures["intervals"]["cost_ratio_to_best_baseline"] == (1, 1)
 
 
 async def test_intervals_only_where_they_are_asked_for(run: Run) -> None:
@@ -264,6 +297,17 @@ async def test_intents_of_this_shop_mean_nothing_in_other_data(run: Run) -> None
     assert (await run())["rules"] == 1 / 10  # the fire, and no “complaint”
 
 
+async def test_no_name_of_an_intent_means_anything(run: Run, tmp_path: Path) -> None:
+    desk = Policy().desk
+    unknown = {"(background)", *desk.unknown_intents}
+    kept = {*desk.person_intents, *desk.human_intents, *desk.courtesy_intents}
+    paths = [write(tmp_path / f"{name}.jsonl", DEV) for name in ("train", "dev", "test")]
+    for name in unknown | kept:
+        paths[0].write_text(paths[1].read_text().replace("x/y", name))
+        sets = read_conversation_sets(*paths)
+        assert list(sets.examples) == [name if name in kept else f"{name}_2"]
+
+
 @pytest.mark.parametrize("dev", [[CALM] * 4, [BROKEN] * 4])
 async def test_a_dev_set_of_one_kind_is_refused(run: Run, dev: Sequence[Turns]) -> None:
     with pytest.raises(BadData, match=r"dev\.jsonl: it needs conversations with a handoff and"):
@@ -289,11 +333,23 @@ async def test_a_dead_assistant_is_told(run: Run) -> None:
 
 async def test_the_table_shows_figures_and_baselines(run: Run) -> None:
     table = handoff_table(await run())
-    names, values, baselines, _, meanings = (list(column.cells) for column in table.columns)
-    shown = dict(zip(names, zip(values, baselines, meanings, strict=True), strict=True))
+    names, values, baselines, meanings = (list(column.cells) for column in table.columns)
+    shown = dict(zip(map(str, names), zip(values, baselines, meanings, strict=True), strict=True))
     assert shown["cost"][0] == "0.000"
     assert shown["f1"][0] == "1.000"
     assert shown["cost of never"] == ("", "2.000", "nobody is ever called")
     assert shown["cost of always"][1] == "0.600"
     assert {"cost of fallback", "cost of tuned", "missed", "needless", "turns_late"} <= set(shown)
     assert "test handoffs: 4" in str(table.caption)
+
+
+@pytest.mark.parametrize("samples", [0, 20])
+async def test_the_table_breaks_no_word_on_a_narrow_screen(run: Run, samples: int) -> None:
+    table = handoff_table(await run(samples=samples))
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(table)
+    lines = console.export_text().splitlines()
+    said = {word for line in lines for word in line.split()}
+    cells = [str(cell) for column in (table.columns[0], table.columns[-1]) for cell in column.cells]
+    assert {word for cell in cells for word in cell.split()} <= said
+    assert ("95 % interval" in " ".join(lines)) == bool(samples)

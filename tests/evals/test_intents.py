@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from bot.components.intent_views import BACKGROUND
 from handoff.adapters.rasa import RasaAssistant
 from handoff.core.errors import AssistantUnavailable, BadData, EncoderUnavailable, TrainingFailed
 from handoff.core.learning import neutralise
 from handoff.core.model import IntentScore, Parse
-from handoff.evals.intents import Progress, evaluate_intents, examples_by_intent, rasa_names
+from handoff.core.policy import Desk
+from handoff.evals.intents import (
+    RESERVED,
+    Progress,
+    evaluate_intents,
+    examples_by_intent,
+    rasa_names,
+    read_intent_sets,
+)
 from handoff.evals.tables import intents_table
 from handoff.fitting.labelled import Labelled
 from handoff.learning.rasa_server import RasaServer
@@ -107,10 +118,7 @@ TABLE = {
 
 async def run(script: Script, data: dict[str, Path], oos: Sequence[str], **more: Any) -> Any:
     return await evaluate_intents(
-        data["train"],
-        more.pop("valid", data["valid"]),
-        data["test"],
-        oos,
+        read_intent_sets(data["train"], more.pop("valid", data["valid"]), data["test"], oos),
         trainer=script,
         serve=script.serve,
         samples=20,
@@ -233,6 +241,34 @@ def test_labels_become_names_rasa_takes() -> None:
     }
 
 
+@pytest.mark.parametrize("name", [BACKGROUND, *Desk().unknown_intents])
+async def test_a_label_that_has_a_meaning_here_is_an_ordinary_one_there(
+    data: dict[str, Path], name: str
+) -> None:
+    for path in data.values():
+        path.write_text(path.read_text().replace("track", name))
+    script = Script({**TABLE, "my parcel": (f"{name}_2", 0.8), "where parcel": (f"{name}_2", 0.7)})
+    figures = await run(script, data, ["oos", "far"])
+    assert name in RESERVED
+    assert set(script.examples) == {"greet", f"{name}_2", "ask_refund"}
+    assert figures["accuracy"] == 1
+
+
+def test_names_stay_apart_from_those_with_a_meaning() -> None:
+    assert rasa_names(["out_of_scope_2", "out_of_scope", "out/of/scope", "[background]"]) == {
+        "out_of_scope_2": "out_of_scope_2",
+        "out_of_scope": "out_of_scope_3",
+        "out/of/scope": "out_of_scope_4",
+        "[background]": "(background)_2",
+    }
+
+
+async def test_an_intent_that_was_not_trained_is_nobodys_label(data: dict[str, Path]) -> None:
+    data["test"].write_text("text,intent\nhi hello,greet\nwhere parcel,nlu_fallback\n")
+    script = Script({**TABLE, "where parcel": ("nlu_fallback", 0.7)})
+    assert (await run(script, data, []))["accuracy"] == 1 / 2
+
+
 def test_examples_keep_their_order_within_an_intent() -> None:
     messages = [Labelled("1", "a", 2), Labelled("2", "oos", 3), Labelled("3", "a", 4)]
     assert examples_by_intent(messages, {"a": "A"}) == {"A": ["1", "3"]}
@@ -240,10 +276,78 @@ def test_examples_keep_their_order_within_an_intent() -> None:
 
 async def test_the_table_shows_every_figure(data: dict[str, Path]) -> None:
     table = intents_table(await run(Script(TABLE), data, ["oos", "far"]))
-    shown = dict(zip(table.columns[0].cells, table.columns[1].cells, strict=True))
+    names = [str(cell) for cell in table.columns[0].cells]
+    shown = dict(zip(names, table.columns[1].cells, strict=True))
     assert shown["accuracy"] == "0.667"
     assert shown["auroc oos"] == "1.000"
     assert set(shown) >= {"threshold", "in_scope_accuracy", "oos_recall", "ece", "train_seconds"}
+
+
+async def test_labels_are_no_markup(data: dict[str, Path]) -> None:
+    data["test"].write_text("text,intent\nhi hello,[/new]\nelephants dance,[oos]\nhi hello,:x:\n")
+    table = intents_table(await run(Script(TABLE), data, ["[oos]"]))
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(table)
+    said = console.export_text()
+    assert "auroc [oos]" in said
+    assert "test untrained intents: :x:, [/new]" in said
+
+
+NO_FIGURE_AT_ONE = "No threshold, and no figure at one, since "
+
+
+@pytest.mark.parametrize(
+    ("valid", "test", "oos", "notes"),
+    [
+        (VALID, TEST, ["oos", "far"], []),
+        (None, TEST, [], [NO_FIGURE_AT_ONE + "no label means out of scope (--oos)."]),
+        (
+            None,
+            TEST,
+            ["oos"],
+            [NO_FIGURE_AT_ONE + "there are no messages to tune it on (--valid)."],
+        ),
+        (
+            "text,intent\nmy parcel,track\n",
+            TEST,
+            ["oos"],
+            [NO_FIGURE_AT_ONE + "no message of valid is out of scope."],
+        ),
+        (
+            "text,intent\nquantum cheese,oos\n",
+            TEST,
+            ["oos"],
+            [NO_FIGURE_AT_ONE + "no message of valid is in scope."],
+        ),
+        (
+            VALID,
+            "text,intent\nhi hello,greet\n",
+            ["oos"],
+            [
+                "No oos_recall, since no message of test is out of scope.",
+                "No auroc of “oos”, since no message of test has that label.",
+            ],
+        ),
+        (
+            VALID,
+            "text,intent\nelephants dance,oos\n",
+            ["oos"],
+            ["No figure of in-scope messages and no auroc: test holds none."],
+        ),
+    ],
+)
+async def test_a_missing_figure_has_a_reason(
+    data: dict[str, Path], valid: str | None, test: str, oos: list[str], notes: list[str]
+) -> None:
+    data["valid"].write_text(valid or "")
+    data["test"].write_text(test)
+    script = Script({**TABLE, "weather tomorrow": ("oos", 0.5)})
+    figures = await run(script, data, oos, valid=data["valid"] if valid else None)
+    assert figures["notes"] == notes
+    caption = str(intents_table(figures).caption)
+    assert all(note in caption for note in notes)
+    missing = [name for name in ("accuracy", "threshold", "oos_recall", "ece") if not figures[name]]
+    assert bool(missing) == bool(notes)
 
 
 BOT = PROJECT / "bot"
@@ -263,10 +367,7 @@ async def test_the_shipped_pipeline_is_trained_served_and_measured(data: dict[st
 
         said: list[str] = []
         figures = await evaluate_intents(
-            data["train"],
-            data["valid"],
-            data["test"],
-            ["oos", "far"],
+            read_intent_sets(data["train"], data["valid"], data["test"], ["oos", "far"]),
             trainer=trainer,
             serve=serve,
             encoder=HashingEncoder(),

@@ -8,6 +8,7 @@ few messages may vary; they are no aim.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,16 @@ import pytest
 from handoff.adapters.encoder import SentenceEncoder
 from handoff.adapters.feelings import CONVERSATIONS, FeelingsModel
 from handoff.core.policy import Policy
-from handoff.evals.handoff import evaluate_handoff
-from handoff.evals.sentiment import evaluate_requests, evaluate_sentiment
+from handoff.evals.handoff import evaluate_handoff, read_conversation_sets
+from handoff.evals.sentiment import (
+    evaluate_requests,
+    evaluate_sentiment,
+    read_requests,
+    read_sentiment,
+)
 from handoff.learning.training_files import shipped_examples
 from tests.conftest import TRAINING_DATA
-from tests.evals.in_process import IntentsInProcess
+from tests.evals.in_process import IntentsInProcess, examples_shipped
 
 GOLDEN = TRAINING_DATA / "golden"
 
@@ -38,7 +44,7 @@ and 0.676 (never: 2.3, always: 0.54, Rasa's fallback: 2.06), over 100 conversati
 
 
 async def test_sentiment(shipped: FeelingsModel) -> None:
-    figures = await evaluate_sentiment(GOLDEN / "sentiment.csv", shipped, samples=1)
+    figures = await evaluate_sentiment(read_sentiment(GOLDEN / "sentiment.csv"), shipped, samples=1)
     for label, found in {"negative": figures, "angry": figures["angry"]}.items():
         for name, floor in SENTIMENT[label].items():
             print(f"{label} {name} {found[name]:.3f}, VADER {found['baselines'][name]:.3f}")
@@ -46,7 +52,7 @@ async def test_sentiment(shipped: FeelingsModel) -> None:
 
 
 async def test_requests(shipped: FeelingsModel) -> None:
-    figures = await evaluate_requests(GOLDEN / "handoff.csv", shipped, samples=1)
+    figures = await evaluate_requests(read_requests(GOLDEN / "handoff.csv"), shipped, samples=1)
     for name, floor in REQUESTS.items():
         print(f"requests {name} {figures[name]:.3f}")
         assert figures[name] >= floor
@@ -67,10 +73,10 @@ def intents(tmp_path: Path) -> Path:
 
 async def test_replay(shipped: FeelingsModel, encoder: SentenceEncoder, intents: Path) -> None:
     model = IntentsInProcess(encoder)
+    sets = read_conversation_sets(intents, TRAINING_DATA / CONVERSATIONS, GOLDEN / "handoffs.jsonl")
+    # Under their own names, so that the intent for everything else keeps its meaning.
     figures = await evaluate_handoff(
-        intents,
-        TRAINING_DATA / CONVERSATIONS,
-        GOLDEN / "handoffs.jsonl",
+        replace(sets, examples=examples_shipped()),
         trainer=model,
         serve=model.serve,
         encoder=encoder,

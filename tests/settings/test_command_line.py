@@ -69,6 +69,29 @@ def test_a_missing_rasa_environment_is_named(tmp_path: Path) -> None:
     assert_one_sentence(done, "RASA_VENV", "nowhere")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("intents", "--train", "none", "--test", "none"),
+        ("sentiment", "--data", "none"),
+        ("requests", "--data", "none"),
+        ("handoff", "--train", "none", "--dev", "none", "--test", "none"),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_before_anything_is_loaded(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    # An encoder that is not there either: it was not looked for.
+    done = handoff(tmp_path, "eval", *options, HANDOFF_ENCODER=str(tmp_path / "nowhere"))
+    assert_one_sentence(done, "none: there is no such file")
+
+
+def test_the_help_says_what_the_files_must_look_like(tmp_path: Path) -> None:
+    said = " ".join(handoff(tmp_path, "eval", "handoff", "--help", COLUMNS="200").stdout.split())
+    for name in ("conversation", "turn", "text", "intent", "handoff"):
+        assert f'"{name}": ' in said
+
+
 def test_a_part_that_cannot_start_is_told_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,7 +137,8 @@ def test_this_machine_alone_needs_none(host: str) -> None:
 def test_a_taken_port_is_named_before_anything_starts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(BadSetting, match=rf"ACTIONS_PORT.*port {port} is taken"):
+        said = rf"ACTIONS_PORT.*port {port} is taken; perhaps the desk is running already\.$"
+        with pytest.raises(BadSetting, match=said):
             check_ports(
                 load_settings(
                     HANDOFF_PORT=free_port(),
