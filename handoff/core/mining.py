@@ -49,7 +49,7 @@ INTENT_WORDS = 5
 SURE = 0.7
 """From this confidence on (0 to 1) the bot understood a message, and took it for something else."""
 
-SMALL_TALK = frozenset({"greet", "goodbye", "thank", "affirm", "deny", "bot_challenge"})
+SMALL_TALK = frozenset({"greet", "goodbye", "thank", "affirm", "deny", "wait", "bot_challenge"})
 """Intents that carry no request."""
 
 LEARNED_PREFIX = "learned_"

@@ -49,6 +49,7 @@ INTENTS = [
     "thank",
     "affirm",
     "deny",
+    "wait",
     "bot_challenge",
 ]
 # Given by a rule about the text (bot/components/order_number_reply.py), not by examples.
