@@ -148,7 +148,8 @@ class Settings(BaseSettings):
         alias="HANDOFF_CONFIDENCE",
         ge=0,
         le=1,
-        description="Below this intent confidence a person is asked.",
+        description="Below this confidence of the best intent the bot asks what was meant, or a "
+        "person is asked.",
     )
     angry: float = Field(
         PolicyLimits().angry,
