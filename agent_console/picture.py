@@ -62,7 +62,7 @@ def _shares(axes: Axes, figures: Statistics) -> None:
     axes.text(0, 0.12, "by the bot", fontsize=11.5, color=GREEN, va="top")
     axes.text(1, 0.12, "with people", fontsize=11.5, color=BLUE, ha="right", va="top")
     axes.text(0, 0.72, percent(share), fontsize=30, weight="bold", color=GREEN, va="bottom")
-    axes.text(0.22, 0.75, "resolved by the bot alone", fontsize=14, color=INK, va="bottom")
+    axes.text(0.22, 0.75, "without a person", fontsize=14, color=INK, va="bottom")
     alone = "conversation" if figures.episodes == 1 else "conversations"
     axes.text(1, 0.75, f"{figures.episodes} {alone}", fontsize=14, color=FAINT, ha="right",
               va="bottom")  # fmt: skip

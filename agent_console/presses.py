@@ -170,7 +170,7 @@ class Presses:
         async def action(press: Press) -> str:
             handoff = await self._handoff(press)
             await self._record(press, handoff, truth, None, "")
-            return views.DONE_BEFORE if handoff.mined else done
+            return views.READ_BEFORE if handoff.mined else done
 
         return action
 
@@ -178,7 +178,7 @@ class Presses:
         self, press: Press, handoff: Handoff, truth: Truth, intent: str | None, words: str
     ) -> str:
         await self._tell(handoff.id, press.person, truth=truth, intent=intent)
-        return views.DONE_BEFORE if handoff.mined else f"Recorded: {words}."
+        return views.READ_BEFORE if handoff.mined else f"Recorded: {words}."
 
     def _needed(self, needed: bool) -> Action:
         async def action(press: Press) -> str:
@@ -195,13 +195,13 @@ class Presses:
             await self._owe_card(press, handoff, page=int(press.button.choice))
         else:
             await self._owe_card(press, handoff)
-        return views.DONE_BEFORE if handoff.mined else ""
+        return views.READ_BEFORE if handoff.mined else ""
 
     async def _change(self, press: Press) -> str:
         require(press.person, Role.AGENT)
         handoff = await self._handoff(press)
         await self._owe_card(press, handoff, changing=True)
-        return views.DONE_BEFORE if handoff.mined else ""
+        return ""
 
     # --- learning ----------------------------------------------------------------------------
 

@@ -336,7 +336,7 @@ def _ended_card(card: Card) -> View:
     needed = {None: "—", True: "yes", False: "no"}[handoff.needed]
     rich.add("Was the handoff needed?  ", "bold").line(needed)
     if handoff.mined:
-        rich.line("The learning job has read this: it can no longer be changed.", "italic")
+        rich.line(READ_BEFORE, "italic")
     return view_of(rich, _ended_rows(card))
 
 
@@ -362,11 +362,10 @@ def _truth_words(handoff: Handoff) -> str:
 
 def _ended_rows(card: Card) -> Rows:
     handoff, id, version = card.handoff, card.handoff.id, stage(card.handoff)
-    if handoff.mined:
-        return ()
-    asks_truth = handoff.outcome == "resolved" and (handoff.truth is None or card.changing)
+    still_open = handoff.outcome == "resolved" and not handoff.mined
+    asks_truth = still_open and (handoff.truth is None or card.changing)
     rows: list[tuple[Key, ...]] = []
-    if card.page is not None:
+    if card.page is not None and not handoff.mined:
         return picker(card.intents, card.page, Do.TRUTH, Do.PICK, id, version)
     if asks_truth:
         rows += [
@@ -471,7 +470,7 @@ UNKNOWN_COMMAND = (
 NOT_A_CONVERSATION = "This only works in the topic of a conversation."
 STALE = "This button is out of date. The message shows how things stand now."
 NOT_KNOWN = "This button is none of mine any more."
-DONE_BEFORE = "The learning job has read this already: it can no longer be changed."
+READ_BEFORE = "The learning job has read what it was about: that can no longer be changed."
 
 
 def not_sent(error: NotYours | NotClaimed, conversation: Conversation, handoff: Handoff) -> View:
@@ -611,12 +610,15 @@ def stats_rows(figures: Statistics) -> list[tuple[str, str]]:
         return "—" if value is None else duration(value)
 
     judged = f" of {figures.judged} judged" if figures.judged else ""
+    wait = figures.longest_wait_seconds
+    longest = "" if wait is None else f", the longest for {duration(wait)}"
     return [
         ("Conversations", str(figures.episodes)),
-        ("Resolved by the bot alone", share(figures.resolved_by_bot)),
+        ("Without a person", share(figures.resolved_by_bot)),
         ("Handoffs", str(figures.handoffs)),
         ("Open now", str(figures.open_now)),
-        ("Waiting time, median", time(figures.waiting_seconds)),
+        ("Waiting for a person now", f"{figures.waiting_now}{longest}"),
+        ("Waiting time until claimed, median", time(figures.waiting_seconds)),
         ("First response, median", time(figures.first_response_seconds)),
         ("Handling time, median", time(figures.handling_seconds)),
         ("Needless handoffs", share(figures.needless) + judged),

@@ -18,10 +18,11 @@ class Report:
 
     async def __call__(self, days: int) -> Statistics:
         """Return the figures of the last `days` days."""
-        since = self.clock.now() - timedelta(days=days)
+        now = self.clock.now()
+        since = now - timedelta(days=days)
         async with self.store() as work:
             episodes = await work.episodes_since(since)
             handoffs = await work.handoffs.not_ended_before(since)
         requested = [h for h in handoffs if h.requested_at >= since]
         earlier = [h for h in handoffs if h.requested_at < since]
-        return summarise(episodes, requested, earlier)
+        return summarise(episodes, requested, earlier, now)

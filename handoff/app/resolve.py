@@ -65,8 +65,9 @@ class Reopen(ConsoleUseCase):
 class TellTruth(ConsoleUseCase):
     """Record what the conversation was about and whether the handoff was needed.
 
-    Either part may come first and may be changed until the learning job has read it. When both are
-    known the topic is closed.
+    Either part may come first. What it was about may be changed until the learning job has read it,
+    whether it was needed at any time: statistics and the nightly refit read that anew. When both
+    are known the topic is closed.
     """
 
     async def __call__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 
 from handoff.core.model import Handoff
@@ -18,7 +18,8 @@ class Statistics:
     `resolved_by_bot` is the containment rate: the share of episodes without any handoff, whenever
     that was requested. `open_now` counts the handoffs not ended, however old they are.
     `reasons` counts each handoff once, under its weightiest reason. `needless` is the share among
-    the `judged` handoffs, those where an agent said whether it was needed.
+    the `judged` handoffs, those where an agent said whether it was needed. `waiting_now` counts the
+    open ones nobody has claimed, the oldest of which has waited for `longest_wait_seconds`.
     """
 
     episodes: int
@@ -31,6 +32,8 @@ class Statistics:
     judged: int
     needless: float | None
     open_now: int
+    waiting_now: int = 0
+    longest_wait_seconds: float | None = None
 
 
 def share(part: int, whole: int) -> float | None:
@@ -47,6 +50,7 @@ def summarise(
     episodes: Sequence[tuple[str, int]],
     handoffs: Sequence[Handoff],
     earlier: Sequence[Handoff] = (),
+    now: datetime | None = None,
 ) -> Statistics:
     """Compute the figures.
 
@@ -55,11 +59,14 @@ def summarise(
         handoffs: the handoffs requested in the period.
         earlier: those requested before it that went on into it. They only keep what people
             answered from counting as the bot's, and count as open while they are.
+        now: how long who still waits has waited is not told without it.
     """
     everything = set(episodes) | {(h.conversation_id, h.episode) for h in handoffs}
     handed_over = {(h.conversation_id, h.episode) for h in (*handoffs, *earlier)}
     reasons = Counter(h.findings[0].reason.value for h in handoffs if h.findings)
     judged = [h for h in handoffs if h.needed is not None]
+    waiting = [h for h in (*handoffs, *earlier) if h.claimed_by is None and h.ended_at is None]
+    waits = [(now - h.requested_at).total_seconds() for h in waiting] if now else []
     return Statistics(
         episodes=len(everything),
         handoffs=len(handoffs),
@@ -77,4 +84,6 @@ def summarise(
         judged=len(judged),
         needless=share(sum(not h.needed for h in judged), len(judged)),
         open_now=sum(h.ended_at is None for h in (*handoffs, *earlier)),
+        waiting_now=len(waiting),
+        longest_wait_seconds=max(waits, default=None),
     )

@@ -93,9 +93,30 @@ async def test_resolve_one_tap_of_truth_and_needed(desk: Desk) -> None:
         read.mined = True
         await work.handoffs.save(read)
         await work.commit()
-    pressed = await desk.press(ANA.id, card, "Change")
-    assert pressed["text"] == views.DONE_BEFORE and not pressed["show_alert"]
-    assert not (await desk.sees(topic, "can no longer be changed"))["buttons"]
+    # What it was about stands from now on; whether it was needed can be corrected at any time.
+    await desk.press(ANA.id, card, "Change")
+    card = await until(lambda: with_button(desk, topic, "Handoff was needed"), "the judgement")
+    assert views.READ_BEFORE in card["text"]
+    assert not await with_button(desk, topic, "Other intent…")
+    await desk.press(ANA.id, card, "Handoff was needed")
+    await desk.sees(topic, "Was the handoff needed?  yes")
+    told = await desk.handoff(conversation)
+    assert (told.truth_intent, told.needed) == ("track_order", True)
+
+
+async def test_buttons_of_a_card_from_before_the_learning_job_say_so(desk: Desk) -> None:
+    conversation, topic, card = await claimed(desk)
+    await desk.press(ANA.id, card, "Resolve")
+    card = await until(lambda: with_button(desk, topic, "New topic"), "the choices")
+    async with desk.store() as work:
+        read = await work.handoffs.get((await desk.handoff(conversation)).id)
+        read.mined = True
+        await work.handoffs.save(read)
+        await work.commit()
+    for button in ("New topic", "Other intent…"):
+        pressed = await desk.press(ANA.id, card, button)
+        assert pressed["text"] == views.READ_BEFORE and not pressed["show_alert"]
+    assert (await desk.handoff(conversation)).truth is None
 
 
 async def closed(desk: Desk, topic: int) -> bool:

@@ -227,7 +227,18 @@ PROMOTED = {
     "finished_at": at(2.5),
 }
 FIGURES = Statistics(
-    412, 97, 0.7646, (("not_understood", 41), ("angry", 13)), 134.0, 201.0, 8450.0, 61, 0.115, 4
+    412,
+    97,
+    0.7646,
+    (("not_understood", 41), ("angry", 13)),
+    134.0,
+    201.0,
+    8450.0,
+    61,
+    0.115,
+    4,
+    3,
+    1260.0,
 )
 NOTHING = Statistics(0, 0, None, (), None, None, None, 0, None, 0)
 QUEUE = [

@@ -35,7 +35,7 @@ def test_figures_of_a_small_day():
         handoff("b", claimed_at=at(30), first_response_at=at(60), ended_at=at(130), needed=False),
         handoff("c", reasons=(Reason.NOT_UNDERSTOOD, Reason.ANGRY)),
     ]
-    found = summarise([("a", 1), ("b", 1), ("c", 1), ("d", 1)], handoffs)
+    found = summarise([("a", 1), ("b", 1), ("c", 1), ("d", 1)], handoffs, now=at(600))
     assert found == Statistics(
         episodes=4,
         handoffs=3,
@@ -47,6 +47,8 @@ def test_figures_of_a_small_day():
         judged=2,
         needless=0.5,
         open_now=1,
+        waiting_now=1,
+        longest_wait_seconds=600,
     )
 
 
