@@ -110,7 +110,7 @@ async def test_the_shipped_risk_is_fitted_to_the_readers_of_today(episodes: list
     apart = risks_apart(SHIPPED_RISK, fitted.risk, episodes)
     print(f"SHIPPED_RISK = {found}")
     print(f"risks {apart:.4f} apart, limit {limit} shipped and {fitted.limit:.3f} fitted")
-    assert risks_apart(found, fitted.risk, episodes) < RISK_APART / 4
+    assert risks_apart(found, fitted.risk, episodes) < RISK_APART / 2  # weak signals are left out
     assert apart <= RISK_APART
     assert abs(log_odds(fitted.limit) - log_odds(limit)) <= LIMIT_APART
     for name in JUDGED:  # as `SHIPPED_RISK` says, and else they would have to be fitted
