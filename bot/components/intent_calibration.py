@@ -101,18 +101,14 @@ class Calibrator:
 
     def _measure_head_starts(self, result: Calibration) -> None:
         """What a new intent needs so that its few examples are not outvoted."""
-        counts = {str(name): int((self.labels == name).sum()) for name in self.classes}
-        real = set(self.classes[is_real(self.classes, self.unknown)])
-        plenty = [
-            name
-            for name, count in counts.items()
-            if count > 2 * NEW_INTENT_EXAMPLES and name in real
-        ]
+        real = self.classes[is_real(self.classes, self.unknown)]
+        counts = {str(name): int((self.labels == name).sum()) for name in real}
+        plenty = [name for name, count in counts.items() if count > 2 * NEW_INTENT_EXAMPLES]
         if len(plenty) < 3:
             return
         found: Dict[int, float] = {}
         for name, count in sorted(counts.items()):
-            if count <= NEW_INTENT_EXAMPLES and name in real:
+            if count <= NEW_INTENT_EXAMPLES:
                 if count not in found:
                     found[count] = self._head_start_for(count, plenty, result)
                 result.head_start[name] = found[count]

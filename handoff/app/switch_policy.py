@@ -137,11 +137,11 @@ def limits_in_words(policy: Policy) -> str:
     return f"floor {floor}, ceiling {ceiling}, limit {share_in_words(policy.risk_limit(1.0))}"
 
 
-def _retired(shadow: StoredPolicy | None, proposed: StoredPolicy) -> str:
-    """Return what is said of the policy that a proposed one has taken out of the shadow."""
+def retired_by(proposed: StoredPolicy, shadow: StoredPolicy | None) -> str:
+    """Return what is said of the policy a proposed one has taken out of the shadow; "" of none."""
     if shadow is None or shadow.id == proposed.id:
         return ""
-    return f". The policy {shadow.id}, which ran there until now, is retired"
+    return f"The policy {shadow.id}, which ran there until now, is retired"
 
 
 class SwitchPolicy(ConsoleUseCase):
@@ -201,7 +201,8 @@ class SwitchPolicy(ConsoleUseCase):
             if not at_once:
                 stored = await propose(work, wanted, now, by.name, MOVED, {})
                 done = f"put the policy {stored.id} into the shadow: {words}"
-                return stored, done + _retired(shadow, stored)
+                retired = retired_by(stored, shadow)
+                return stored, f"{done}. {retired}" if retired else done
             stored = await switch_on(work, wanted, now, by.name, MOVED)
             if shadow is not None:
                 beside = between(policy_of(shadow), to.floor, to.ceiling)

@@ -20,6 +20,7 @@ from handoff.app.switch_policy import (
     Move,
     ReadPolicies,
     SwitchPolicy,
+    retired_by,
 )
 from handoff.bootstrap.parts import open_store
 from handoff.core.errors import NotFound
@@ -350,9 +351,8 @@ async def move_limits(settings: Settings, to: Move, at_once: bool) -> str:
         _, before = await ReadPolicies(store).in_use()
         switch = SwitchPolicy(store, WallClock(), LocalDoorbell())
         stored = await switch.move(to, whoever_has_the_shell(), at_once)
-    if at_once or before is None or before.policy.id == stored.id:
-        return _now(stored)
-    return f"{_now(stored)} The policy {before.policy.id}, which ran there until now, is retired."
+    retired = "" if at_once or before is None else retired_by(stored, before.policy)
+    return f"{_now(stored)} {retired}." if retired else _now(stored)
 
 
 async def switch_on_policy(settings: Settings, id: str) -> str:

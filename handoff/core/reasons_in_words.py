@@ -37,7 +37,7 @@ def human(intent: str) -> str:
 
 
 def count(number: float) -> str:
-    """Return how often something was, a mean with one decimal: `2`, `0.3`."""
+    """Return a number with one decimal where it has one, as a mean does: `2`, `0.3`."""
     return f"{number:.1f}".removesuffix(".0")
 
 
@@ -67,7 +67,7 @@ NOTHING_STANDS_OUT = "Nothing in particular stands out"
 
 def share_in_words(share: float) -> str:
     """Return a risk or its limit (0 to 1) as a percentage: `5 %`, `12.5 %`."""
-    return f"{share * 100:.1f}".removesuffix(".0") + " %"
+    return f"{count(share * 100)} %"
 
 
 def risks(risk: float, limit: float) -> tuple[str, str]:

@@ -65,7 +65,8 @@ def summarise(
     handed_over = {(h.conversation_id, h.episode) for h in (*handoffs, *earlier)}
     reasons = Counter(h.findings[0].reason.value for h in handoffs if h.findings)
     judged = [h for h in handoffs if h.needed is not None]
-    waiting = [h for h in (*handoffs, *earlier) if h.claimed_by is None and h.ended_at is None]
+    still_open = [h for h in (*handoffs, *earlier) if h.ended_at is None]
+    waiting = [h for h in still_open if h.claimed_by is None]
     waits = [(now - h.requested_at).total_seconds() for h in waiting] if now else []
     return Statistics(
         episodes=len(everything),
@@ -83,7 +84,7 @@ def summarise(
         ),
         judged=len(judged),
         needless=share(sum(not h.needed for h in judged), len(judged)),
-        open_now=sum(h.ended_at is None for h in (*handoffs, *earlier)),
+        open_now=len(still_open),
         waiting_now=len(waiting),
         longest_wait_seconds=max(waits, default=None),
     )
