@@ -302,7 +302,10 @@ class Senders:
         # and may fail, and neither may come between a customer and the agents.
         intents = () if page is None else await self._intents()
         zone = self.deps.zone
-        card = Card(conversation, handoff, lines, intents, zone, page, changing, risk, limit)
+        fields = self.deps.shown_fields
+        card = Card(
+            conversation, handoff, lines, intents, zone, page, changing, risk, limit, fields
+        )
         return handoff_card(card)
 
     async def _intents(self) -> tuple[str, ...]:

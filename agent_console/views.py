@@ -5,10 +5,12 @@ Customer text is only ever inserted as characters. Formatting is by entities, ne
 
 from __future__ import annotations
 
+import json
 from bisect import bisect
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
 from agent_console.callbacks import Callback, Do, digest
 from agent_console.richtext import (
@@ -175,7 +177,8 @@ class Card:
 
     `lines` are those of the handoff's episode. `risk` and its `limit` are those of the decision,
     None where a rule decided without them. `page` opens the list of intents, `changing` offers
-    the choices again although they were made.
+    the choices again although they were made. `shown_fields` names what is told of that which the
+    customer's page sent along; a point leads into an object: `customer.tier`.
     """
 
     conversation: Conversation
@@ -187,6 +190,7 @@ class Card:
     changing: bool = False
     risk: float | None = None
     limit: float | None = None
+    shown_fields: Sequence[str] = ()
 
 
 def stage(handoff: Handoff) -> int:
@@ -210,6 +214,7 @@ def _open_card(card: Card) -> View:
     _ranking(rich, [m for m in said if not _asks_by_button(m)])
     _mood(rich, said, [f.reason for f in card.handoff.findings[:REASONS_SHOWN]])
     _entities(rich, said)
+    _sent_along(rich, said, card.shown_fields)
     shown = [m for m in before if m.author is not Author.SYSTEM][-LAST_TURNS_SHOWN:]
     _last_lines(rich, shown, card.zone)
     return view_of(rich, _open_rows(card.handoff))
@@ -279,6 +284,29 @@ def _entities(rich: Rich, said: Sequence[Message]) -> None:
         rich.add(f"{name}: ").line(value, "bold")
 
 
+def _sent_along(rich: Rich, said: Sequence[Message], names: Sequence[str]) -> None:
+    """Append the fields the owner named, each as the customer's page sent it last."""
+    contexts = [m.context for m in reversed(said) if m.context]
+    for name in names:
+        values = (_field(context, name) for context in contexts)
+        value = next((v for v in values if v is not None), None)
+        if value is not None:
+            rich.add(f"{name}: ").line(one_line(_as_words(value), 80), "bold")
+
+
+def _field(context: Mapping[str, Any], name: str) -> Any:
+    """Return what stands under a name, or behind its points in the objects inside."""
+    if name in context:
+        return context[name]
+    first, _, rest = name.partition(".")
+    inside = context.get(first)
+    return _field(inside, rest) if rest and isinstance(inside, Mapping) else None
+
+
+def _as_words(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 _WHO = {Author.BOT: "Assistant", Author.SYSTEM: "Desk"}
 
 
@@ -289,10 +317,15 @@ def _who(line: Message) -> str:
 
 
 def said_or_chosen(line: Message) -> str:
-    """Return a line's text with the choices it offers, or with the one the customer made."""
+    """Return a line's text with the choices it offers, or with the one the customer made.
+
+    What a console cannot show as the customer saw it, a picture or a carousel, is told in words.
+    """
     choices = [f"▸ {button.title}" for button in line.buttons]
     own = [] if choices == [f"▸ {line.text}"] else [line.text.strip()]
-    return "\n".join([*own, *choices])
+    image = [f"[image] {line.image}"] if line.image else []
+    extra = [f"[{name}] {_as_words(value)}" for name, value in (line.extra or {}).items()]
+    return "\n".join(part for part in [*own, *image, *extra, *choices] if part)
 
 
 def _last_lines(rich: Rich, lines: Sequence[Message], zone: tzinfo) -> None:

@@ -6,11 +6,11 @@ leaving the block without it undoes everything. Stores hand out copies: a change
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from handoff.core.model import (
     BotLine,
@@ -72,8 +72,13 @@ class Assistant(Protocol):
         """Say what `text` means; nothing is remembered."""
         ...
 
-    async def respond(self, sender: str, text: str) -> list[BotLine]:
-        """Take the bot's turn in the memory named `sender`; may be empty."""
+    async def respond(
+        self, sender: str, text: str, metadata: Mapping[str, Any] | None = None
+    ) -> list[BotLine]:
+        """Take the bot's turn in the memory named `sender`; may be empty.
+
+        `metadata` goes along for the assistant's own actions.
+        """
         ...
 
     async def awaiting_slot(self, sender: str) -> str | None:

@@ -197,6 +197,13 @@ class Settings(BaseSettings):
         description="Intents that mean “I want a person”, separated by commas.",
     )
 
+    metadata_shown: str = Field(
+        "",
+        alias="HANDOFF_METADATA_SHOWN",
+        description="What agents see of the metadata a page sends along: names separated by "
+        "commas, `customer.tier` for a field inside an object. Empty: nothing.",
+    )
+
     @field_validator("nightly_at")
     @classmethod
     def _is_time(cls, value: str) -> str:
@@ -280,6 +287,12 @@ class Settings(BaseSettings):
     def intents_for_people(self) -> tuple[frozenset[str], frozenset[str]]:
         """Return (intents that mean a person, intents a person must take)."""
         return _names(self.person_intents), _names(self.human_intents)
+
+    @property
+    def shown_fields(self) -> tuple[str, ...]:
+        """Return the names of the metadata that agents see, in the owner's order."""
+        names = (name.strip() for name in self.metadata_shown.split(","))
+        return tuple(dict.fromkeys(filter(None, names)))
 
     def policy(self) -> Policy:
         """Return the policy as this desk's settings have it, before anything was learned."""

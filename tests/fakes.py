@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from handoff.adapters.doorbell import LocalDoorbell
 from handoff.adapters.memory import MemoryStore
@@ -77,7 +78,9 @@ async def nothing(sender: str, text: str) -> None:
 class OnlyParses:
     """An assistant to be measured: it may be asked what a message means, and nothing else."""
 
-    async def respond(self, sender: str, text: str) -> list[BotLine]:
+    async def respond(
+        self, sender: str, text: str, metadata: Mapping[str, Any] | None = None
+    ) -> list[BotLine]:
         raise AssertionError("measuring never lets the bot speak")
 
     async def awaiting_slot(self, sender: str) -> str | None:
@@ -97,8 +100,9 @@ class OnlyParses:
 class FakeAssistant:
     """An assistant that understands by exact text, else everything but `UNKNOWN`.
 
-    `down` holds the reason while it cannot be reached; `heard` is what it was given to answer;
-    `meanwhile` runs while it is answering, so that a test can let something happen then.
+    `down` holds the reason while it cannot be reached; `heard` is what it was given to answer,
+    `given` the metadata with it; `meanwhile` runs while it is answering, so that a test can let
+    something happen then.
     """
 
     parses: dict[str, Parse] = field(default_factory=dict)
@@ -108,6 +112,7 @@ class FakeAssistant:
     slot: str | None = None
     any_text: bool = False
     heard: list[tuple[str, str]] = field(default_factory=list)
+    given: list[dict[str, Any]] = field(default_factory=list)
     parsed: list[str] = field(default_factory=list)
     loaded: list[Path] = field(default_factory=list)
     meanwhile: Callable[[str, str], Awaitable[None]] = nothing
@@ -122,11 +127,14 @@ class FakeAssistant:
         default = understood("faq", 0.1 if UNKNOWN in text else 0.95)
         return self.parses.get(text, default)
 
-    async def respond(self, sender: str, text: str) -> list[BotLine]:
+    async def respond(
+        self, sender: str, text: str, metadata: Mapping[str, Any] | None = None
+    ) -> list[BotLine]:
         self._reach()
         if self.down_for_turns:
             raise AssistantUnavailable(why=self.down_for_turns)
         self.heard.append((sender, text))
+        self.given.append(dict(metadata or {}))
         await self.meanwhile(sender, text)
         return self.answers.get(text, [BotLine(f"About “{text}”: yes.")])
 

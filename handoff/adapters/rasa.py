@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from json import loads
 from pathlib import Path
@@ -28,6 +28,9 @@ CONNECT_SECONDS = 2.0
 
 FREE_TEXT = frozenset({"from_text", "custom"})
 """Kinds of slot mapping that take, or may take, whatever is written."""
+
+EXTRA = ("custom", "attachment", "json_message")
+"""What an answer may hold besides text, buttons and image, by Rasa's names."""
 
 JSON_WANTED = {"Accept": "application/json"}
 """Rasa gives its domain in no form but the one that is named."""
@@ -80,16 +83,19 @@ class RasaAssistant:
         with _documented("parse"):
             return _parse_of(found)
 
-    async def respond(self, sender: str, text: str) -> list[BotLine]:
+    async def respond(
+        self, sender: str, text: str, metadata: Mapping[str, Any] | None = None
+    ) -> list[BotLine]:
         """Take a turn through `POST /webhooks/rest/webhook`."""
-        said = await self._call(
-            "POST", "/webhooks/rest/webhook", TURN_SECONDS, json={"sender": sender, "message": text}
-        )
+        body: dict[str, Any] = {"sender": sender, "message": text}
+        if metadata:
+            body["metadata"] = dict(metadata)
+        said = await self._call("POST", "/webhooks/rest/webhook", TURN_SECONDS, json=body)
         if not isinstance(said, list):
             raise AssistantUnavailable(why="its turn is not of the documented form")
         with _documented("turn"):
             lines = [_line_of(entry) for entry in said]
-        return [line for line in lines if line.text or line.image or line.buttons]
+        return [line for line in lines if line.text or line.image or line.buttons or line.extra]
 
     async def awaiting_slot(self, sender: str) -> str | None:
         """Read `requested_slot` from the tracker."""
@@ -152,7 +158,8 @@ class RasaAssistant:
         if status >= 300:  # Rasa sends nobody elsewhere
             raise AssistantUnavailable(why=f"status {status} at {path}")
         try:
-            return loads(content) if content else None
+            # Rasa writes NaN where an action said so; no database and no browser takes it.
+            return loads(content, parse_constant=lambda _: None) if content else None
         except ValueError:
             raise AssistantUnavailable(why=f"no JSON at {path}") from None
 
@@ -187,11 +194,15 @@ def _parse_of(found: Any) -> Parse:
 
 
 def _line_of(entry: Any) -> BotLine:
+    """Return one entry of Rasa's collecting channel; text of nothing but white space is none."""
+    text = str(entry.get("text") or "")
+    image = entry.get("image")
     return BotLine(
-        text=str(entry.get("text") or ""),
+        text=text if text.strip() else "",
         buttons=tuple(
             Button(str(b.get("title", "")), str(b.get("payload") or b.get("title", "")))
             for b in entry.get("buttons") or ()
         ),
-        image=entry.get("image"),
+        image=str(image) if image else None,
+        extra={name: entry[name] for name in EXTRA if entry.get(name)} or None,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from typing import Any
 
 from handoff.app.clarify import pressed
 from handoff.app.lines import add_line, owe_relay
@@ -10,19 +12,26 @@ from handoff.app.retrying import retry_stale
 from handoff.core.lifecycle import Event, apply
 from handoff.core.limits import HISTORY_LINES
 from handoff.core.model import Author, Button, Conversation, Message, MessageStatus, State, new_id
-from handoff.core.text import check_key, check_text
+from handoff.core.text import as_context, check_key, check_text
 from handoff.ports import Clock, Doorbell, Store, Work
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message as a channel delivers it. `client_id` makes a repeated delivery harmless."""
+    """A message as a channel delivers it. `client_id` makes a repeated delivery harmless.
+
+    `context` is what the page sent along, any JSON. What cannot be kept of it is left out: a
+    customer's words are worth more.
+    """
 
     channel: str
     customer_key: str
     text: str
     client_id: str | None = None
     customer_name: str = ""
+    context: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +60,20 @@ class Receive:
         check_key(inbound.customer_key, "A sender")
         if inbound.client_id is not None:
             check_key(inbound.client_id, "A message identifier")
-        received = await retry_stale(lambda: self._store(inbound, text))
+        context = self._context(inbound)
+        received = await retry_stale(lambda: self._store(inbound, text, context))
         self.bell.ring(received.conversation_id)
         self.bell.ring("outbox")
         return received
 
-    async def _store(self, inbound: Inbound, text: str) -> Received:
+    def _context(self, inbound: Inbound) -> dict[str, Any] | None:
+        try:
+            return as_context(inbound.context)
+        except ValueError as error:
+            log.warning("metadata sent over %s was left out: %s", inbound.channel, error)
+            return None
+
+    async def _store(self, inbound: Inbound, text: str, context: dict[str, Any] | None) -> Received:
         now = self.clock.now()
         async with self.store() as work:
             conversation = await self._conversation(work, inbound)
@@ -77,6 +94,7 @@ class Receive:
                 author_name=conversation.customer_name,
                 status=MessageStatus.RECEIVED if owed else MessageStatus.DONE,
                 buttons=(button,) if button else (),
+                context=context,
             )
             if not owed:
                 await owe_relay(work, message, now)

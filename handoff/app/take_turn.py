@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from weakref import WeakValueDictionary
 
 from handoff.app import phrases
@@ -50,6 +51,12 @@ from handoff.core.words import phrases_in
 from handoff.ports import Assistant, Clock, Doorbell, Encoder, FeelingsReader, Store, Work
 
 log = logging.getLogger(__name__)
+
+DESK = "handoff_desk"
+"""Where the desk's own part stands in the metadata of a turn."""
+
+SECRET_KEY_CHANNEL = "web"
+"""The channel whose customers are known by a secret."""
 
 
 @dataclass(slots=True)
@@ -255,7 +262,8 @@ class TakeTurn:
         text = for_assistant(message)
         why_silent = ""
         try:
-            turn.lines = await self.assistant.respond(sender, text)
+            metadata = passed_along(conversation, message.episode, message.context)
+            turn.lines = await self.assistant.respond(sender, text, metadata)
         except AssistantUnavailable as error:
             why_silent = str(error)
         else:
@@ -322,6 +330,7 @@ class TakeTurn:
                 self.clock.now(),
                 buttons=line.buttons,
                 image=line.image,
+                extra=line.extra,
             )
         conversation.awaiting_slot = turn.awaiting
         conversation.asking = turn.verdict.action is Action.CLARIFY
@@ -376,6 +385,25 @@ def for_assistant(message: Message) -> str:
     return message.buttons[0].payload if message.buttons else plain_for_assistant(message.text)
 
 
+def passed_along(
+    conversation: Conversation, episode: int, context: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the metadata of a turn: what the page sent along, and under `DESK` whose turn it is.
+
+    Rasa's own sender names conversation and episode and so changes with every episode; what an
+    assistant keeps of a customer it keeps under `customer_key`. The page's own key opens the
+    conversation to whoever knows it and stays here: the conversation stands for it.
+    """
+    known = conversation.channel != SECRET_KEY_CHANNEL
+    whose = {
+        "customer_key": conversation.customer_key if known else conversation.id,
+        "channel": conversation.channel,
+        "conversation": conversation.id,
+        "episode": episode,
+    }
+    return {**(context or {}), DESK: whose}
+
+
 def _beside(decision: Decision, policy: Policy, verdict: Verdict) -> ShadowVerdict:
     """Return what the policy in the shadow would have done. The bot's turn is not its business:
 
@@ -402,11 +430,16 @@ def said_before(earlier: Sequence[Message], lines: Sequence[BotLine]) -> int:
     """
     if not lines:
         return 0
-    texts, times = {line.text for line in lines}, 0
+    new, times = [_told(line) for line in lines], 0
     for message in reversed(earlier):
         if message.author is not Author.BOT:
             continue
-        if message.text not in texts:
+        if _told(message) not in new:
             break
-        times += message.text == lines[-1].text
+        times += _told(message) == new[-1]
     return times
+
+
+def _told(line: BotLine | Message) -> Any:
+    """Return what a line tells: its words or, where it has none, what it shows instead."""
+    return line.text or (line.buttons, line.image, line.extra)

@@ -78,6 +78,7 @@ def build_gateway(
             known_intents=lambda: known_intents(settings),
             request_learning=lambda: request_learning(settings),
             zone=ZoneInfo(settings.timezone),
+            shown_fields=settings.shown_fields,
         )
     )
     services = WebServices(

@@ -10,6 +10,12 @@ MESSAGE_CHARACTERS = 5000
 KEY_CHARACTERS = 255
 """Longest identifier a channel may give a customer or a message, in characters."""
 
+CONTEXT_BYTES = 16 * 1024
+"""Most a page may send along with a message (Rasa's metadata), in bytes of JSON."""
+
+CONTEXT_LEVELS = 50
+"""How deeply that may be nested: whoever writes it again must not run out of stack."""
+
 REASONS_SHOWN = 3
 """How many reasons an agent is shown, most important first."""
 

@@ -123,11 +123,16 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class BotLine:
-    """One message of a bot turn."""
+    """One message of a bot turn.
+
+    `extra` is what the assistant sent besides, under Rasa's own names: `custom` (any JSON, such as
+    a carousel for a widget that can show one), `attachment`, `json_message`.
+    """
 
     text: str
     buttons: tuple[Button, ...] = ()
     image: str | None = None
+    extra: dict[str, Any] | None = None
 
 
 class Action(StrEnum):
@@ -221,6 +226,8 @@ class Message:
     the conversation, so that a repeated delivery changes nothing. For the customer's lines `parse`
     and `feelings` hold what was understood. `buttons` are the choices the bot offers; on a
     customer's line it is the one that was chosen, and the text what the customer saw or typed.
+    `extra` is that of a `BotLine`; `context` is what the customer's page sent along (Rasa's
+    metadata).
     """
 
     id: str
@@ -238,6 +245,8 @@ class Message:
     parse: Parse | None = None
     feelings: Feelings | None = None
     console_message_id: int | None = None
+    extra: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from typing import Any
 
 from handoff.core.errors import EmptyText, InvalidKey, TextTooLong, UnreadableText
-from handoff.core.limits import KEY_CHARACTERS, MESSAGE_CHARACTERS
+from handoff.core.limits import CONTEXT_BYTES, CONTEXT_LEVELS, KEY_CHARACTERS, MESSAGE_CHARACTERS
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|[\r\n]+")
 """Between two sentences: after an end mark, or at a line break."""
@@ -33,6 +35,35 @@ def check_key(key: str, what: str) -> str:
     if not 0 < len(key) <= KEY_CHARACTERS or not key.isprintable():
         raise InvalidKey(what=what, limit=KEY_CHARACTERS)
     return key
+
+
+def as_context(sent: Any) -> dict[str, Any] | None:
+    """Return what a page sent along with a message as an object, None where there is nothing.
+
+    Whatever is no object comes under the name `metadata`, since Rasa keeps objects only.
+
+    Raises:
+        ValueError: it is not JSON (NaN, bytes), larger than `CONTEXT_BYTES`, or nested more deeply
+            than `CONTEXT_LEVELS`.
+    """
+    context = sent if isinstance(sent, dict) or sent is None else {"metadata": sent}
+    if _levels(context, CONTEXT_LEVELS + 1) > CONTEXT_LEVELS:
+        raise ValueError(f"it is nested more than {CONTEXT_LEVELS} deep")
+    try:
+        size = len(json.dumps(context, allow_nan=False))
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    if size > CONTEXT_BYTES:
+        raise ValueError(f"{size} bytes of JSON, {CONTEXT_BYTES} are allowed")
+    return context or None
+
+
+def _levels(value: Any, most: int) -> int:
+    """Return how deeply lists and objects are nested, counted up to `most`."""
+    inside = value.values() if isinstance(value, dict) else value
+    if most == 0 or not isinstance(value, dict | list):
+        return 0
+    return 1 + max((_levels(part, most - 1) for part in inside), default=0)
 
 
 def sentences(text: str) -> list[str]:

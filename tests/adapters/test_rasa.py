@@ -175,8 +175,12 @@ async def test_a_turn_with_buttons_and_images(server: RasaServer, assistant: Ras
                 ],
             },
             {"recipient_id": "c-1", "image": "http://shop/parcel.png"},
-            {"recipient_id": "c-1", "custom": {"nothing": "for us"}},
+            {"recipient_id": "c-1", "custom": {"type": "carousel"}},
+            {"recipient_id": "c-1", "attachment": "http://shop/bill.pdf"},
+            {"recipient_id": "c-1", "json_message": [1], "text": " \n "},
             {"recipient_id": "c-1", "text": ""},
+            {"recipient_id": "c-1", "text": " \n\n\t"},
+            {"recipient_id": "c-1", "custom": {}, "attachment": None},
         ]
     )
     lines = await assistant.respond("c-1", "hello <3 _*[")
@@ -189,7 +193,24 @@ async def test_a_turn_with_buttons_and_images(server: RasaServer, assistant: Ras
             (Button("Yes", "/affirm"), Button("No", "No"), Button("Maybe", "Maybe")),
         ),
         BotLine("", image="http://shop/parcel.png"),
+        BotLine("", extra={"custom": {"type": "carousel"}}),
+        BotLine("", extra={"attachment": "http://shop/bill.pdf"}),
+        BotLine("", extra={"json_message": [1]}),
     ]
+
+
+async def test_metadata_goes_along_with_a_turn(server: RasaServer, assistant: RasaAssistant):
+    server.answers([])
+    await assistant.respond("c-1", "hello", {"page": "/cart", "note": "\ud800"})
+    assert server.asked[0][3]["metadata"] == {"page": "/cart", "note": "\ud800"}
+
+
+async def test_what_no_database_takes_is_read_as_nothing(
+    server: RasaServer, assistant: RasaAssistant
+):
+    server.answers(b'[{"custom": {"price": NaN, "high": Infinity, "low": -Infinity}}]')
+    (line,) = await assistant.respond("c-1", "hello")
+    assert line.extra == {"custom": {"price": None, "high": None, "low": None}}
 
 
 async def test_a_silent_turn_is_no_lines(server: RasaServer, assistant: RasaAssistant) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import reduce
 
 import pytest
 
 from handoff.app.receive import Inbound
 from handoff.core.errors import DeskError, EmptyText, InvalidKey, TextTooLong
+from handoff.core.limits import CONTEXT_BYTES, CONTEXT_LEVELS
 from handoff.core.model import Author, MessageStatus, State
 from tests.fakes import ANA, FakeDesk
 
@@ -114,3 +116,27 @@ async def test_whoever_waits_is_woken(desk):
         await asyncio.sleep(0)
         await desk.write("again")
         await asyncio.wait_for(waiting, 1)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ({"page": 1}, {"page": 1}),
+        (["a", {"b": None}], {"metadata": ["a", {"b": None}]}),
+        ("words", {"metadata": "words"}),
+        (0, {"metadata": 0}),
+        (False, {"metadata": False}),
+        ({}, None),
+        (None, None),
+        ({"note": "\ud800 \x00"}, {"note": "\ud800 \x00"}),
+        ({"x": float("nan")}, None),
+        ({"x": b"binary"}, None),
+        ({"x": "y" * CONTEXT_BYTES}, None),
+        (reduce(lambda inner, _: [inner], range(CONTEXT_LEVELS), []), None),
+    ],
+    ids=lambda value: str(value)[:20] if not isinstance(value, list) else "a list",
+)
+async def test_any_metadata_is_kept_or_left_out_and_the_words_are_kept(desk: FakeDesk, sent, kept):
+    received = await desk.receive(Inbound("test", "kim", "hello", context=sent))
+    (line,) = await desk.lines(received.conversation_id)
+    assert (line.text, line.context) == ("hello", kept)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from handoff.app import phrases, sweep
+from handoff.app.receive import Inbound
 from handoff.app.take_turn import TakeTurn
 from handoff.core.errors import AssistantUnavailable
 from handoff.core.evidence import named
@@ -416,3 +417,65 @@ async def test_an_assistant_that_never_starts_is_not_waited_for_for_ever(desk, m
     monkeypatch.setattr(sweep, "ASSISTANT_START_SECONDS", 0)
     assert await desk.sweep.recover() == 1
     assert await reasons(desk) == [[Reason.BOT_UNAVAILABLE]]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        BotLine("", image="/box.png"),
+        BotLine("", extra={"custom": {"type": "carousel"}}),
+        BotLine("", extra={"attachment": "/bill.pdf"}),
+        BotLine("", extra={"json_message": [1]}),
+        BotLine("", (Button("Track", "/track_order"),)),
+    ],
+)
+async def test_an_answer_without_words_is_an_answer_and_is_kept(desk: FakeDesk, line: BotLine):
+    desk.assistant.answers["show me"] = [line]
+    id = (await desk.ask("show me")).conversation_id
+    assert await desk.handoffs() == []
+    (kept,) = [m for m in await desk.lines(id) if m.author is Author.BOT]
+    assert (kept.text, kept.buttons, kept.image, kept.extra) == (
+        line.text,
+        line.buttons,
+        line.image,
+        line.extra,
+    )
+
+
+async def test_different_answers_without_words_do_not_repeat_each_other(desk: FakeDesk):
+    for number in range(5):
+        text = f"show me thing {number}"
+        desk.assistant.answers[text] = [BotLine("", extra={"custom": {"item": number}})]
+        await desk.ask(text)
+    assert await desk.handoffs() == []
+    for number in range(3):
+        text = f"what about number {number}0"
+        desk.assistant.answers[text] = [BotLine("", image="/same.png")]
+        await desk.ask(text)
+    (handoff,) = await desk.handoffs()
+    assert handoff.findings[0].reason is Reason.BOT_REPEATS
+
+
+async def test_what_a_page_sends_along_reaches_the_assistant_and_says_whose_turn_it_is(
+    desk: FakeDesk,
+):
+    sent = {"page": "/cart", "customer": {"tier": "gold"}}
+    received = await desk.receive(Inbound("rest", "kim", "hello", context=sent))
+    await desk.turn(received)
+    (given,) = desk.assistant.given
+    assert given == {
+        **sent,
+        "handoff_desk": {
+            "customer_key": "kim",
+            "channel": "rest",
+            "conversation": received.conversation_id,
+            "episode": 1,
+        },
+    }
+
+
+async def test_the_key_of_the_page_opens_its_conversation_and_stays_at_the_desk(desk: FakeDesk):
+    received = await desk.receive(Inbound("web", "secret-session", "hello"))
+    await desk.turn(received)
+    assert desk.assistant.given[0]["handoff_desk"]["customer_key"] == received.conversation_id
+    assert "secret-session" not in str(desk.assistant.given)

@@ -527,6 +527,39 @@ def test_a_typed_number_is_shown_with_what_it_chose() -> None:
     assert views.relay(typed)[0].text == "2\n▸ A refund"
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"image": "https://shop/box.png"}, "[image] https://shop/box.png"),
+        ({"text": "Look:", "image": "/a.png"}, "Look:\n[image] /a.png"),
+        ({"extra": {"attachment": "https://shop/bill.pdf"}}, "[attachment] https://shop/bill.pdf"),
+        ({"extra": {"custom": {"type": "carousel", "é": [1]}}},
+         '[custom] {"type": "carousel", "é": [1]}'),
+        ({"extra": {"json_message": [None]}, "buttons": (WAY_OUT,)},
+         "[json_message] [null]\n▸ Something else, a person please"),
+    ],
+)  # fmt: skip
+def test_what_a_console_cannot_show_is_told(fields: dict, words: str) -> None:
+    of = line(2, Author.BOT, fields.pop("text", ""), **fields)
+    shown = card(handoff(), lines=[line(1, Author.CUSTOMER, "hello"), of])
+    assert words in shown.text
+
+
+def test_a_card_tells_the_metadata_the_owner_named_as_it_was_sent_last() -> None:
+    sent = (
+        {"page": "/old", "customer": {"tier": "gold"}, "secret": "never"},
+        None,
+        {"page": "/checkout", "a.b": 0, "cart": [{"sku": 7}], "none": None},
+    )
+    said = [line(n, Author.CUSTOMER, "hi", context=context) for n, context in enumerate(sent, 1)]
+    names = ("page", "customer.tier", "a.b", "cart", "none", "missing", "page.x", "customer.")
+    shown = card(handoff(), lines=said, shown_fields=names).text
+    assert 'page: /checkout\ncustomer.tier: gold\na.b: 0\ncart: [{"sku": 7}]\n' in shown
+    for hidden in ("never", "/old", "missing", "page.x", "none"):
+        assert hidden not in shown
+    assert "page" not in card(handoff(), lines=said).text
+
+
 def test_statistics_digest_and_policies_fit_whatever_they_hold() -> None:
     many = tuple((f"reason_{n}", 10_000 - n) for n in range(200))
     assert len(views.stats_caption(replace(FIGURES, reasons=many), 7).text) <= CAPTION_UNITS

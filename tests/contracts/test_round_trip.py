@@ -69,6 +69,8 @@ def any_of(cls: type, **fixed: Any) -> st.SearchStrategy[Any]:
 def of_hint(hint: Any) -> st.SearchStrategy[Any]:
     if hint == dict[str, Any]:
         return JSON_DATA
+    if hint == dict[str, Any] | None:
+        return st.none() | JSON_DATA
     if hint == tuple[dict[str, Any], ...]:
         return st.lists(JSON_DATA, max_size=2).map(tuple)
     if hint == Parse | None:

@@ -6,7 +6,7 @@ A "model" is a JSON file of normalised texts and intents; it understands exactly
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -93,7 +93,9 @@ class ListModel:
         found = IntentScore(intent, 0.95) if intent else IntentScore("nothing", 0.1)
         return Parse((found,), model=self.path.name)
 
-    async def respond(self, sender: str, text: str) -> list[BotLine]:
+    async def respond(
+        self, sender: str, text: str, metadata: Mapping[str, Any] | None = None
+    ) -> list[BotLine]:
         return []
 
     async def awaiting_slot(self, sender: str) -> str | None:

@@ -146,6 +146,8 @@ class MessageRow(Row, table=True):
     parse: dict[str, Any] | None = _maybe_json()
     feelings: dict[str, Any] | None = _maybe_json()
     console_message_id: int | None = _maybe_big()
+    extra: dict[str, Any] | None = _maybe_json()
+    context: dict[str, Any] | None = _maybe_json()
 
 
 class DecisionRow(Row, table=True):
