@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from handoff.core.assistant import AssistantDomain
 from handoff.core.model import (
     BotLine,
     Candidate,
@@ -85,8 +86,8 @@ class Assistant(Protocol):
         """Return the slot the bot is asking for, or None."""
         ...
 
-    async def takes_any_text(self, slot: str) -> bool:
-        """Say whether the bot takes whatever is written for this slot, as for a name."""
+    async def domain(self) -> AssistantDomain:
+        """Return what the assistant tells of itself, as of a few seconds ago at most."""
         ...
 
     async def status(self) -> str:
@@ -359,6 +360,10 @@ class Releases(Protocol):
 
     async def current(self) -> Release | None:
         """Return the release in use."""
+        ...
+
+    async def model_paths(self) -> list[str]:
+        """Return the model file of every release, whatever became of it."""
         ...
 
 

@@ -22,6 +22,7 @@ from handoff.app.resolve import Reopen, Resolve
 from handoff.app.say import Note, Say
 from handoff.app.sweep import Sweep
 from handoff.app.take_turn import TakeTurn
+from handoff.core.assistant import AssistantDomain, SlotMapping
 from handoff.core.errors import AssistantUnavailable, EncoderUnavailable
 from handoff.core.evidence import named
 from handoff.core.model import (
@@ -86,8 +87,8 @@ class OnlyParses:
     async def awaiting_slot(self, sender: str) -> str | None:
         raise AssertionError("measuring asks for no slot")
 
-    async def takes_any_text(self, slot: str) -> bool:
-        raise AssertionError("measuring asks for no slot")
+    async def domain(self) -> AssistantDomain:
+        raise AssertionError("measuring asks for no domain")
 
     async def status(self) -> str:
         return "only parses"
@@ -142,9 +143,11 @@ class FakeAssistant:
         self._reach()
         return self.slot
 
-    async def takes_any_text(self, slot: str) -> bool:
+    async def domain(self) -> AssistantDomain:
         self._reach()
-        return self.any_text
+        kind = "from_text" if self.any_text else "from_entity"
+        slots = {self.slot: (SlotMapping(kind, self.slot),)} if self.slot else {}
+        return AssistantDomain("fake-model", slots=slots)
 
     async def status(self) -> str:
         self._reach()

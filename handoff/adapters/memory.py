@@ -489,6 +489,9 @@ class _Releases(_Rows[Release]):
     async def current(self) -> Release | None:
         return self._last(lambda r: r.status is ReleaseStatus.CURRENT, lambda r: r.created_at)
 
+    async def model_paths(self) -> list[str]:
+        return [release.model_path for release in self._all(lambda r: True)]
+
 
 class _Policies(_Rows[StoredPolicy]):
     entity, what, unique = StoredPolicy, "policy", (("status",),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from json import loads
@@ -13,6 +14,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from handoff.core.assistant import AssistantDomain, domain_from
 from handoff.core.errors import AssistantUnavailable
 from handoff.core.limits import PARSE_SECONDS, TURN_SECONDS
 from handoff.core.model import BotLine, Button, IntentScore, Parse
@@ -26,8 +28,8 @@ SWAP_SECONDS = 120.0
 CONNECT_SECONDS = 2.0
 """Longest wait for a connection, in seconds; `_call` limits the whole."""
 
-FREE_TEXT = frozenset({"from_text", "custom"})
-"""Kinds of slot mapping that take, or may take, whatever is written."""
+DOMAIN_SECONDS = 10.0
+"""How long what the assistant told of itself is kept, in seconds."""
 
 EXTRA = ("custom", "attachment", "json_message")
 """What an answer may hold besides text, buttons and image, by Rasa's names."""
@@ -47,6 +49,8 @@ class RasaAssistant:
         self._url = url.rstrip("/")
         self._token = token
         self._opened: aiohttp.ClientSession | None = None
+        self._told: AssistantDomain | None = None
+        self._told_until = 0.0
 
     async def __aenter__(self) -> RasaAssistant:
         return self
@@ -105,16 +109,15 @@ class RasaAssistant:
             slot = tracker.get("slots", {}).get("requested_slot")
         return str(slot) if slot else None
 
-    async def takes_any_text(self, slot: str) -> bool:
-        """Read the slot's mappings from the domain; one the domain does not tell counts as such.
-
-        Custom mappings are code of the assistant, which may take anything.
-        """
-        domain = await self._call("GET", "/domain", PARSE_SECONDS, headers=JSON_WANTED)
-        with _documented("domain"):
-            described = domain["slots"].get(slot) or {}
-            kinds = {mapping["type"] for mapping in described.get("mappings") or ()}
-        return not kinds or bool(kinds & FREE_TEXT)
+    async def domain(self) -> AssistantDomain:
+        """Ask `GET /domain`, again after `DOMAIN_SECONDS`: the model may have been swapped."""
+        if self._told is None or time.monotonic() >= self._told_until:
+            model = await self.status()
+            told = await self._call("GET", "/domain", PARSE_SECONDS, headers=JSON_WANTED)
+            with _documented("domain"):
+                self._told = domain_from(told, model)
+            self._told_until = time.monotonic() + DOMAIN_SECONDS
+        return self._told
 
     async def status(self) -> str:
         """Return the name of the model file in use."""
@@ -125,6 +128,7 @@ class RasaAssistant:
     async def load_model(self, path: Path) -> None:
         """Swap the model through `PUT /model`."""
         await self._call("PUT", "/model", SWAP_SECONDS, json={"model_file": str(path.resolve())})
+        self._told = None
 
     async def _call(
         self,

@@ -14,7 +14,7 @@ from handoff.core.costs import limit_at_costs, within
 from handoff.core.errors import NotFound, PolicyConflict
 from handoff.core.evidence import named, policy_body, policy_from
 from handoff.core.model import PolicyStatus, StoredPolicy
-from handoff.core.policy import Policy
+from handoff.core.policy import STARTS, Policy
 from handoff.ports import Work
 
 SETTINGS = "settings"
@@ -43,7 +43,10 @@ def policy_of(stored: StoredPolicy) -> Policy:
 
 
 def keep_learned(configured: Policy, learned: Policy) -> Policy:
-    """Return the configured policy with what another one has learned or was told by a lead."""
+    """Return the configured policy with what another one has learned or was told by a lead.
+
+    A risk model to start with was not learned: before another assistant it is another one.
+    """
     costs, limits = configured.costs, learned.limits
     # Only where they differ: to the odds and back may change the last bit, and so the id.
     same = costs == learned.costs
@@ -53,7 +56,8 @@ def keep_learned(configured: Policy, learned: Policy) -> Policy:
         risk_floor=limits.risk_floor,
         risk_ceiling=limits.risk_ceiling,
     )
-    return replace(configured, limits=limits, risk=learned.risk)
+    risk = configured.risk if learned.risk in STARTS else learned.risk
+    return replace(configured, limits=limits, risk=risk)
 
 
 def between(policy: Policy, floor: float, ceiling: float) -> Policy:

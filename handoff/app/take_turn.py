@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -87,8 +87,9 @@ class TakeTurn:
     conversation is checked again in the unit of work that stores its answer: a person's claim in
     the meantime wins, and what the bot said is dropped.
 
-    `configured` is the policy as this desk's settings have it; which one decides stands in the
-    store. `places` is how many conversations the agents can have at once, `titles` reads what an
+    `configured` is the policy as this desk's settings have it, and `of_assistant` that for the
+    assistant which answers, None while it cannot be asked; which one decides stands in the store.
+    `places` is how many conversations the agents can have at once, `titles` reads what an
     intent is called when a customer is asked about it.
     """
 
@@ -99,11 +100,12 @@ class TakeTurn:
     encoder: Encoder
     feelings: FeelingsReader
     configured: Policy
+    of_assistant: Callable[[], Awaitable[Policy | None]] | None = None
     places: int = 8
     titles: Callable[[], Mapping[str, str]] = dict
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _known: dict[str, Policy] = field(default_factory=dict)
-    _adopted: bool = False
+    _adopted: str = ""
 
     async def __call__(self, conversation_id: str, message_id: str) -> None:
         lock = self._locks.setdefault(conversation_id, asyncio.Lock())
@@ -124,16 +126,30 @@ class TakeTurn:
         self.bell.ring("outbox")
 
     async def adopt(self) -> None:
-        """Bring the stored policies in line with the settings, once in the life of a process."""
+        """Bring the stored policies in line with the settings and the assistant that answers.
+
+        That is done once in the life of a process, and again when another assistant answers.
+        """
+        wanted = await self._wanted()
+        if wanted is None or wanted.id == self._adopted:
+            return
 
         async def attempt() -> None:
             async with self.store() as work:
-                await adopt(work, self.configured, self.clock.now())
+                await adopt(work, wanted, self.clock.now())
                 await work.commit()
 
-        if not self._adopted:
-            await retry_stale(attempt)
-            self._adopted = True
+        await retry_stale(attempt)
+        self._adopted = wanted.id
+
+    async def _wanted(self) -> Policy | None:
+        """Return the policy to adopt; None to leave what is stored while nobody knows better."""
+        found = await self.of_assistant() if self.of_assistant else self.configured
+        if found is None:
+            async with self.store() as work:
+                active, _ = await work.policies.in_use()
+            return None if active else self.configured
+        return found
 
     async def _in_use(self, work: Work) -> InUse:
         """Return the policies in use at this moment: any process may have switched them."""
@@ -198,11 +214,10 @@ class TakeTurn:
         earlier: Sequence[Message],
     ) -> Signals:
         said = [m for m in earlier if m.author is Author.CUSTOMER and not m.buttons]
-        (parse, why), feelings, repeats, any_text = await asyncio.gather(
+        (parse, why), feelings, repeats = await asyncio.gather(
             self._parse(message, policy.desk),
             self._feelings(message),
             self._repeats(message, said, policy.limits.same_cosine),
-            self._takes_any_text(conversation.awaiting_slot),
         )
         return Signals(
             parse=parse,
@@ -210,7 +225,7 @@ class TakeTurn:
             mood=tuple(m.feelings.negative for m in said if m.feelings),
             repeats=repeats,
             awaiting_slot=conversation.awaiting_slot,
-            takes_any_text=any_text,
+            takes_any_text=await self._takes(conversation.awaiting_slot, parse),
             pressed=bool(message.buttons),
             unavailable_why=why,
             asked_back=conversation.questions,
@@ -242,10 +257,12 @@ class TakeTurn:
         cosines = (sum(a * b for a, b in zip(first, v, strict=True)) for v in others)
         return sum(1 for cosine in cosines if cosine >= same)
 
-    async def _takes_any_text(self, slot: str | None) -> bool:
-        """Say whether any text answers the bot's question; where that is not known, it does."""
+    async def _takes(self, slot: str | None, parse: Parse | None) -> bool:
+        """Say whether a message answers the bot's question; where that is not known, it does."""
+        if slot is None or parse is None:
+            return False
         try:
-            return slot is not None and await self.assistant.takes_any_text(slot)
+            return (await self.assistant.domain()).takes(slot, parse)
         except AssistantUnavailable as error:
             log.warning("what the bot takes for %s is not known: %s", slot, error)
             return True

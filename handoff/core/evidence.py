@@ -25,10 +25,7 @@ ID_DIGITS = 12
 
 def policy_body(policy: Policy) -> dict[str, Any]:
     """Return a policy as JSON values, without its id."""
-    desk = {
-        name: sorted(value) if isinstance(value, frozenset) else list(value)
-        for name, value in asdict(policy.desk).items()
-    }
+    desk = {name: _as_json(value) for name, value in asdict(policy.desk).items()}
     return {
         "limits": asdict(policy.limits),
         "desk": desk,
@@ -43,10 +40,7 @@ def policy_body(policy: Policy) -> dict[str, Any]:
 
 def policy_from(body: Mapping[str, Any]) -> Policy:
     """Return the policy a body describes, under the id that follows from its content."""
-    desk: dict[str, Any] = {
-        name: frozenset(value) if name.endswith("_intents") else tuple(value)
-        for name, value in body["desk"].items()
-    }
+    desk = {name: _as_desk(name, value) for name, value in body["desk"].items()}
     return named(
         Policy(
             limits=PolicyLimits(**body["limits"]),
@@ -55,6 +49,18 @@ def policy_from(body: Mapping[str, Any]) -> Policy:
             costs=Costs(**body["costs"]),
         )
     )
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    return sorted(value) if isinstance(value, frozenset) else list(value)
+
+
+def _as_desk(name: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    return frozenset(value) if name.endswith("_intents") else tuple(value)
 
 
 def named(policy: Policy) -> Policy:

@@ -69,6 +69,11 @@ An approved topic (gift cards, say) rightly makes a few golden messages no longe
 that draws many towards it is not a topic but a sink. 8 of 173 are five per cent."""
 
 
+OTHERS_HARMLESS = 0.05
+"""What `PolicyLimits.harmless` is before somebody else's assistant. A typical message of the shop
+has a risk of 0.028, and what lowers it further there, precedents, is not known elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyLimits:
     """What the policy compares with; probabilities, confidences and risks run from 0 to 1."""

@@ -15,7 +15,7 @@ bot would say before the customer sees it. Four steps, the first that applies de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from handoff.core.costs import Costs, limit_when_busy, within
@@ -33,7 +33,7 @@ from handoff.core.model import (
 from handoff.core.risk import PROBABILITIES, SIGNALS, UNDERSTANDING, RiskModel
 from handoff.core.words import LEGAL_PHRASES, SAFETY_PHRASES
 
-POLICY_VERSION = "4"
+POLICY_VERSION = "5"
 """Grows when the same signals and policy may lead to another decision."""
 
 EVIDENT = 0.1
@@ -50,7 +50,9 @@ class Desk:
     `person_intents` mean "a person, please", `human_intents` must be taken by a person, and
     `unknown_intents` mean that no other intent fits: a trained one, or Rasa's FallbackClassifier.
     `courtesy_intents` are said again and again by content customers: repeating them is no sign
-    that the bot does not help.
+    that the bot does not help. `unnamed_intents` do nothing when a button names them (Rasa's
+    retrieval intents): no question offers them. `precedents` says whether what the reader of
+    feelings knows as such comes from conversations of this very assistant.
     """
 
     person_intents: frozenset[str] = frozenset({"contact_human_agent"})
@@ -59,6 +61,8 @@ class Desk:
     courtesy_intents: frozenset[str] = frozenset(
         {"greet", "goodbye", "thank", "affirm", "deny", "wait"}
     )
+    unnamed_intents: frozenset[str] = frozenset()
+    precedents: bool = True
     safety_phrases: tuple[str, ...] = SAFETY_PHRASES
     legal_phrases: tuple[str, ...] = LEGAL_PHRASES
 
@@ -98,6 +102,21 @@ cannot show is set by judgement: the customer's side holds neither word-for-word
 questions asked back. Each question doubles the odds, each repetition more than quadruples them: a
 third time is too often even where every word was understood."""
 
+OTHERS_RISK = replace(
+    SHIPPED_RISK,
+    weights={
+        name: weight
+        for name, weight in SHIPPED_RISK.weights.items()
+        if name not in {"precedent", *UNDERSTANDING}
+    },
+)
+"""What a desk before somebody else's assistant starts with: the same, without what was learned from
+the shop's conversations and without figures of the shop's own model. What messages of the others'
+customers need, and what their model's confidence says about it, the desk's own episodes tell."""
+
+STARTS = (SHIPPED_RISK, OTHERS_RISK)
+"""Risk models a desk starts with: none of them was learned from its own episodes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signals:
@@ -106,9 +125,9 @@ class Signals:
     `mood` holds the probability of negative of the customer's earlier messages of this episode,
     oldest first. `repeats` counts earlier messages that say the same as this one. `awaiting_slot`
     is set while the bot waits for a piece of data, and `takes_any_text` says whether it would take
-    whatever is written for it; `pressed` is set when the customer pressed a button the bot had
-    offered. `asked_back` counts the bot's own questions of this episode about what was
-    meant, `just_asked` says that the last line was one. `safety` and `legal` are the phrases found.
+    this message for it, as it stands; `pressed` is set when the customer pressed a button the bot
+    had offered. `asked_back` counts the bot's own questions of this episode about what was meant,
+    `just_asked` says that the last line was one. `safety` and `legal` are the phrases found.
     `free` is the share of the agents' places that is free. `parse` is None when the assistant could
     not be reached.
     """
@@ -232,8 +251,8 @@ def answers_the_bot(signals: Signals, desk: Desk) -> bool:
     """Say whether this replies to the bot's own question or button.
 
     While the bot waits for a piece of data that is what it can take for one: any text where the
-    data is free text, an entity, yes or no. "Do you gift wrap?" is none of these, and what the
-    bot makes of it has to be as clear as ever.
+    data is free text, an entity, an intent that fills it, yes or no. "Do you gift wrap?" is none
+    of these, and what the bot makes of it has to be as clear as ever.
     """
     if signals.pressed or not signals.awaiting_slot:
         return signals.pressed
@@ -274,8 +293,8 @@ def is_courtesy(parse: Parse | None, desk: Desk) -> bool:
 
 
 def _repetition(signals: Signals, policy: Policy) -> Iterable[Finding]:
-    """The customer keeps saying the same thing."""
-    if signals.pressed or is_courtesy(signals.parse, policy.desk):
+    """The customer keeps saying the same thing, other than to a form that asks for it again."""
+    if answers_the_bot(signals, policy.desk) or is_courtesy(signals.parse, policy.desk):
         return
     if signals.repeats >= policy.limits.customer_repeats:
         yield Finding(Reason.CUSTOMER_REPEATS, signals.repeats, policy.limits.customer_repeats)
@@ -326,25 +345,29 @@ def _may_ask(signals: Signals, policy: Policy) -> bool:
 def _options(signals: Signals, policy: Policy) -> tuple[str, ...]:
     """Return the intents to ask about; none where a question would settle nothing.
 
-    Courtesy is no request and a person is not a topic: neither is worth asking about.
+    Courtesy is no request and a person is not a topic: neither is worth asking about. Nor are the
+    others where the likeliest is one that no button can name.
     """
-    desk = policy.desk
-    never = desk.courtesy_intents | desk.person_intents | desk.human_intents
-    names = tuple(s.intent for s in likely_intents(signals, policy) if s.intent not in never)
+    desk, likely = policy.desk, likely_intents(signals, policy)
+    if likely and likely[0].intent in desk.unnamed_intents:
+        return ()
+    never = desk.courtesy_intents | desk.person_intents | desk.human_intents | desk.unnamed_intents
+    names = tuple(score.intent for score in likely if score.intent not in never)
     return names if len(names) <= policy.limits.options else ()
 
 
 def risk_figures(signals: Signals, policy: Policy) -> dict[str, float]:
     """Return the figure of every signal that says something about this message.
 
-    A reply to the bot's own question is not meant to be understood by itself, and a pressed button
-    says nothing but what stands on it.
+    A reply to the bot's own question is not meant to be understood by itself, and what a form asks
+    for ("What is broken?") is bound to sound bad and is no request: of its feelings only anger and
+    the wish for a person count. A pressed button says nothing but what stands on it.
     """
     if signals.pressed:
         return {}
     figures = {**_feelings(signals, policy), **_history(signals, policy)}
     if answers_the_bot(signals, policy.desk):
-        return figures
+        return {name: figures[name] for name in ("anger", "asks", "repeats", "asked_back")}
     return {**figures, **_understanding(signals, policy)}
 
 
@@ -359,13 +382,14 @@ def _feelings(signals: Signals, policy: Policy) -> dict[str, float]:
         "mood": sum(recent) / len(recent),
         "mood_fall": max(0.0, recent[-1] - sum(earlier) / len(earlier)),
     }
-    if feelings.precedent is not None:
+    if feelings.precedent is not None and policy.desk.precedents:
         figures["precedent"] = feelings.precedent
     return figures
 
 
 def _history(signals: Signals, policy: Policy) -> dict[str, float]:
-    repeats = 0 if is_courtesy(signals.parse, policy.desk) else signals.repeats
+    said_anew = is_courtesy(signals.parse, policy.desk) or answers_the_bot(signals, policy.desk)
+    repeats = 0 if said_anew else signals.repeats
     return {"repeats": float(repeats), "asked_back": float(signals.asked_back)}
 
 

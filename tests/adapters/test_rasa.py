@@ -236,23 +236,36 @@ async def test_what_the_bot_is_waiting_for(
     assert query == {"include_events": ["NONE"], "token": [TOKEN]}
 
 
-@pytest.mark.parametrize(
-    ("mappings", "any_text"),
-    [
-        ([{"type": "from_entity", "entity": "order_number"}], False),
-        ([{"type": "from_intent", "intent": "affirm", "value": True}], False),
-        ([{"type": "from_entity", "entity": "name"}, {"type": "from_text"}], True),
-        ([{"type": "custom"}], True),
-        ([], True),
-    ],
-)
-async def test_whether_the_bot_takes_any_text(
-    server: RasaServer, assistant: RasaAssistant, mappings: list[Any], any_text: bool
+async def test_what_the_assistant_tells_of_itself_is_asked_again_after_a_while(
+    server: RasaServer, assistant: RasaAssistant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.answers({"slots": {"order_number": {"type": "any", "mappings": mappings}}})
-    assert await assistant.takes_any_text("order_number") is any_text
-    assert server.asked == [("GET", "/domain", {"token": [TOKEN]}, None)]
-    assert await assistant.takes_any_text("not in the domain")
+    told = {
+        "model_file": "models/a.tar.gz",
+        "intents": ["greet", {"faq": {"is_retrieval_intent": True}}],
+        "responses": {"utter_greet": [], "utter_faq/hours": []},
+        "slots": {"email": {"mappings": [{"type": "from_entity", "entity": "email"}]}},
+    }
+    server.answers(told)
+    found = await assistant.domain()
+    assert [entry[:2] for entry in server.asked] == [("GET", "/status"), ("GET", "/domain")]
+    assert all(entry[2] == {"token": [TOKEN]} for entry in server.asked)
+    assert (found.model, found.intents) == ("a.tar.gz", {"greet", "faq"})
+    assert found.slots["email"][0].entity == "email"
+    server.answers({**told, "intents": ["greet", "order"]})
+    assert await assistant.domain() is found
+    monkeypatch.setattr(rasa, "DOMAIN_SECONDS", 0.0)
+    assistant._told_until = 0.0
+    assert (await assistant.domain()).intents == {"greet", "order"}
+
+
+async def test_a_swapped_model_is_asked_what_it_knows(
+    server: RasaServer, assistant: RasaAssistant
+) -> None:
+    server.answers({"model_file": "a.tar.gz", "intents": ["greet"]})
+    await assistant.domain()
+    server.answers({"model_file": "b.tar.gz", "intents": ["greet", "learned"]})
+    await assistant.load_model(Path("b.tar.gz"))
+    assert (await assistant.domain()).model == "b.tar.gz"
 
 
 async def test_the_model_in_use(server: RasaServer, assistant: RasaAssistant) -> None:
@@ -276,7 +289,7 @@ CALLS: dict[str, Callable[[RasaAssistant], Awaitable[Any]]] = {
     "parse": lambda assistant: assistant.parse("hello"),
     "respond": lambda assistant: assistant.respond("c-1", "hello"),
     "awaiting_slot": lambda assistant: assistant.awaiting_slot("c-1"),
-    "takes_any_text": lambda assistant: assistant.takes_any_text("order_number"),
+    "domain": lambda assistant: assistant.domain(),
     "status": lambda assistant: assistant.status(),
     "load_model": lambda assistant: assistant.load_model(Path("night.tar.gz")),
 }

@@ -12,6 +12,7 @@ import pytest
 from handoff.app import phrases, sweep
 from handoff.app.receive import Inbound
 from handoff.app.take_turn import TakeTurn
+from handoff.core.assistant import AssistantDomain
 from handoff.core.errors import AssistantUnavailable
 from handoff.core.evidence import named
 from handoff.core.limits import HISTORY_LINES, PolicyLimits
@@ -215,13 +216,13 @@ async def test_what_does_not_answer_the_bots_question_is_judged_like_anything_el
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_any_text_answers_where_the_bot_takes_any_or_nobody_knows(desk, known):
-    async def gone(slot: str) -> bool:
+    async def gone() -> AssistantDomain:
         raise AssistantUnavailable(why="refused")
 
     desk.assistant.slot, desk.assistant.any_text = "reason", True
     await desk.ask("cancel my order")
     if not known:
-        desk.assistant.takes_any_text = gone
+        desk.assistant.domain = gone
     await desk.ask(UNKNOWN)
     assert await reasons(desk) == []
 

@@ -478,6 +478,9 @@ async def test_current_release_is_the_one_in_use(store: Store) -> None:
         found = await work.releases.current()
         assert found is not None and (found.id, found.previous_id) == ("two", "one")
         assert (await work.releases.get("one")).status is ReleaseStatus.SUPERSEDED
+        await work.releases.add(samples.release("three", model_path="/else/three.tar.gz"))
+        model = samples.release().model_path
+        assert sorted(await work.releases.model_paths()) == ["/else/three.tar.gz", model, model]
 
 
 # Policies

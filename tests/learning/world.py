@@ -17,6 +17,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from handoff.adapters.memory import MemoryStore
+from handoff.core.assistant import AssistantDomain
 from handoff.core.errors import AssistantUnavailable
 from handoff.core.mining import normalised
 from handoff.core.model import (
@@ -101,8 +102,8 @@ class ListModel:
     async def awaiting_slot(self, sender: str) -> str | None:
         return None
 
-    async def takes_any_text(self, slot: str) -> bool:
-        return False
+    async def domain(self) -> AssistantDomain:
+        return AssistantDomain()
 
     async def status(self) -> str:
         if self.down:

@@ -513,6 +513,9 @@ class _Releases(_Rows[Release]):
         current = c.status == ReleaseStatus.CURRENT.value
         return await self._first(current, c.created_at.desc(), c.number.desc())
 
+    async def model_paths(self) -> list[str]:
+        return [release.model_path for release in await self._all(sa.true())]
+
 
 class _Policies(_Rows[StoredPolicy]):
     entity, what = StoredPolicy, "policy"
