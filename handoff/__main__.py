@@ -16,7 +16,7 @@ import uvloop
 from rich.console import Console
 
 from handoff.core.errors import DeskError
-from handoff.settings import Settings, load_settings, settings_table
+from handoff.settings import Settings, check_real_desk, load_settings, settings_table, told_at_start
 
 # Threads that fight for the cores of a small machine make everything slower (FACTS: 11.8 → 273 ms).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,6 +37,7 @@ Bootstrap = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
+# `up` and `serve` say themselves what they read, once it is certain that they start.
 # Each command reads the settings, and the files it is given, before it imports what takes seconds:
 # a wrong one is told at once.
 
@@ -74,6 +75,15 @@ async def _until_told(work: Coroutine[Any, Any, Any], told: list[int]) -> Any:
     return await work
 
 
+def _settings() -> Settings:
+    """Read the settings for a command; what in them means nothing is said on standard error."""
+    given = load_settings()
+    for sentence in told_at_start(given):
+        if sentence.startswith("!"):
+            print(sentence, file=sys.stderr)
+    return given
+
+
 def _say(text: str) -> None:
     out.print(text, markup=False)
 
@@ -82,6 +92,7 @@ def _say(text: str) -> None:
 def up() -> None:
     """Start everything on this machine, training a model first when something changed."""
     given = load_settings()
+    check_real_desk(given)
     from handoff.bootstrap.processes import run_everything
 
     _run(run_everything(given, _say))
@@ -91,6 +102,7 @@ def up() -> None:
 def serve() -> None:
     """Start the gateway alone: channels, encoder, console, scheduler."""
     given = load_settings()
+    check_real_desk(given)
     from handoff.bootstrap.gateway import serve_gateway
 
     uvloop.run(serve_gateway(given))  # its server takes the signals itself
@@ -99,7 +111,7 @@ def serve() -> None:
 @app.command()
 def migrate() -> None:
     """Create the database or bring it to the newest schema."""
-    given = load_settings()
+    given = _settings()
     from handoff.adapters.db.migrate import upgrade
 
     _run(upgrade(given.database))
@@ -109,7 +121,7 @@ def migrate() -> None:
 @app.command()
 def encoder() -> None:
     """Export the encoder for ONNX Runtime where that was not done yet; say what was measured."""
-    given = load_settings()
+    given = _settings()
     from handoff.bootstrap.encoders import prepare_encoder
 
     _run(prepare_encoder(given, _say))
@@ -120,7 +132,7 @@ def train(
     force: Annotated[bool, typer.Option(help="Train although nothing has changed.")] = False,
 ) -> None:
     """Train the assistant on the training data and take the model into use."""
-    given = load_settings()
+    given = _settings()
     from handoff.bootstrap.jobs import prepare_model
 
     release = _run(prepare_model(given, _say, force))
@@ -130,7 +142,7 @@ def train(
 @app.command()
 def learn() -> None:
     """Do now what happens every night: candidates from resolved conversations, a better model."""
-    given = load_settings()
+    given = _settings()
     from handoff.bootstrap.jobs import learn_now
 
     _say(_run(learn_now(given, _say)))
@@ -139,7 +151,7 @@ def learn() -> None:
 @app.command()
 def rollback() -> None:
     """Go back to the model and training files of the release before."""
-    given = load_settings()
+    given = _settings()
     from handoff.bootstrap.jobs import roll_back_now
 
     _say(_run(roll_back_now(given)))
@@ -161,7 +173,7 @@ def explain(
 
     Exit code: 0 the same came out, 1 something else, 2 there is nothing to decide again from.
     """
-    given = load_settings()
+    given = _settings()
     if not message:
         _list_decided(given, last, as_json)
         return
@@ -194,7 +206,7 @@ def _list_decided(given: Settings, last: int, as_json: bool) -> None:
 def policies(context: typer.Context) -> None:
     """Which policy decides, which one runs in the shadow, and which ones did before."""
     if context.invoked_subcommand is None:
-        given = load_settings()
+        given = _settings()
         from handoff.bootstrap.policy_jobs import list_policies
 
         _say(_run(list_policies(given)))
@@ -206,7 +218,7 @@ def policy_disagreements(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
 ) -> None:
     """Where the policy in the shadow would have decided differently, newest first."""
-    given = load_settings()
+    given = _settings()
     from handoff.bootstrap.policy_jobs import list_disagreements
 
     _say(_run(list_disagreements(given, id, limit)))
@@ -220,7 +232,7 @@ def policy_set(
     now: Annotated[bool, typer.Option("--now", help="Switch it on at once.")] = False,
 ) -> None:
     """Make a policy with other limits; it runs in the shadow until it is switched on."""
-    given = load_settings()
+    given = _settings()
     from handoff.app.switch_policy import Move
     from handoff.bootstrap.policy_jobs import move_limits
 
@@ -230,7 +242,7 @@ def policy_set(
 @policy.command("switch-on")
 def policy_switch_on(id: Annotated[str, typer.Argument(help="A stored policy.")]) -> None:
     """Let a policy decide, from the next message on; a retired one is the way back."""
-    given = load_settings()
+    given = _settings()
     from handoff.bootstrap.policy_jobs import switch_on_policy
 
     _say(_run(switch_on_policy(given, id)))
@@ -239,7 +251,7 @@ def policy_switch_on(id: Annotated[str, typer.Argument(help="A stored policy.")]
 @policy.command("refit")
 def policy_refit() -> None:
     """Fit risk and limit to judged episodes, as every night; a better policy goes to the shadow."""
-    given = load_settings()
+    given = _settings()
     from handoff.bootstrap.jobs import refit_now
 
     _say(_run(refit_now(given)))
@@ -248,7 +260,7 @@ def policy_refit() -> None:
 @policy.command("drop")
 def policy_drop(id: Annotated[str, typer.Argument(help="The policy in the shadow.")]) -> None:
     """Take a policy out of the shadow."""
-    given = load_settings()
+    given = _settings()
     from handoff.bootstrap.policy_jobs import drop_policy
 
     _say(_run(drop_policy(given, id)))
@@ -280,7 +292,7 @@ def eval_intents(
     as_json: AsJson = False,
 ) -> None:
     """Train and measure the shipped Rasa pipeline on a data set."""
-    given = load_settings()
+    given = _settings()
     from handoff.evals.intents import read_intent_sets
     from handoff.evals.tables import intents_table
 
@@ -299,7 +311,7 @@ def eval_sentiment(
     as_json: AsJson = False,
 ) -> None:
     """Measure the sentiment model on labelled messages."""
-    given = load_settings()
+    given = _settings()
     from handoff.evals.sentiment import read_sentiment
     from handoff.evals.tables import sentiment_table
 
@@ -316,7 +328,7 @@ def eval_requests(
     as_json: AsJson = False,
 ) -> None:
     """Measure how well requests for a person are recognised."""
-    given = load_settings()
+    given = _settings()
     from handoff.evals.sentiment import read_requests
     from handoff.evals.tables import requests_table
 
@@ -344,7 +356,7 @@ def eval_handoff(
     "intent" are text or whole numbers, "turn" is a number that grows within its
     conversation, and "text" may be empty.
     """
-    given = load_settings()
+    given = _settings()
     from handoff.evals.handoff import read_conversation_sets
     from handoff.evals.tables import handoff_table
 

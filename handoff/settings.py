@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -10,28 +11,71 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from handoff.addresses import (
+    bind_host,
+    database_address,
+    http_address,
+    is_loopback,
+    reached_at,
+    sqlite_address,
+)
 from handoff.core.costs import Costs
 from handoff.core.errors import BadSetting
 from handoff.core.evidence import named
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import Person, Role
 from handoff.core.policy import Desk, Policy
+from handoff.env_file import PROJECT, EnvFile, looked_in, misspelt, read_env_file
 
 DEMO_PEOPLE = "1001:Ana:agent; 1002:Bo:agent; 1003:Rita:reviewer; 1004:Lea:lead"
 """Who works at the simulated desk."""
 
+REAL = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_GROUP_ID", "TELEGRAM_API_URL", "HANDOFF_PEOPLE")
+"""The settings that make a desk a real one."""
+
+SIMULATED_GROUP = -1001000000001
+"""The agents' group in the simulator."""
+
 SIMULATED_TOKEN = "100:SIMULATED-BOT-TOKEN"
 """The token of the simulated bot; it opens nothing but the simulator."""
 
-PROJECT = Path(__file__).resolve().parent.parent
+
+class _FileSource(DotEnvSettingsSource):
+    """Reads the `.env` that `handoff.env_file` finds; pydantic's own reads UTF-8 only, or ends.
+
+    A relative path in the file begins in the file's folder, wherever the desk is started from.
+    """
+
+    def __call__(self) -> dict[str, Any]:
+        file = read_env_file()
+        found: dict[str, Any] = {}
+        for field in self.settings_cls.model_fields.values():
+            name = str(field.alias)
+            if file is None or name not in file.values:
+                continue
+            found[name] = file.values[name]
+            if field.annotation is Path:
+                found[name] = file.path.parent / Path(found[name]).expanduser()
+            elif name == "DATABASE_URL" and found[name].strip():
+                # A wrong one is refused where it is used, as one from the environment is.
+                with suppress(ValueError):
+                    found[name] = database_address(found[name], file.path.parent)
+        return found
 
 
 class Settings(BaseSettings):
     """The settings; each field's alias is its environment variable, its description its meaning."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
+    # No file for pydantic to read; tests say `_env_file=None`, and none is looked for either.
+    model_config = SettingsConfigDict(env_file=(), extra="ignore")
 
     telegram_bot_token: SecretStr = Field(
         SecretStr(""),
@@ -39,7 +83,7 @@ class Settings(BaseSettings):
         description="Token from @BotFather. Empty: the Bot API simulator.",
     )
     telegram_group_id: int = Field(
-        -1001000000001,
+        SIMULATED_GROUP,
         alias="TELEGRAM_GROUP_ID",
         description="The agents' group: a supergroup with topics where the bot is admin.",
     )
@@ -67,7 +111,11 @@ class Settings(BaseSettings):
         description="`sqlite:///path` or `postgresql://user:password@host/name`. "
         "Empty: `handoff.db` in HANDOFF_VAR.",
     )
-    host: str = Field("127.0.0.1", alias="HANDOFF_HOST", description="Address the gateway binds.")
+    host: str = Field(
+        "127.0.0.1",
+        alias="HANDOFF_HOST",
+        description="Address or host name the gateway binds; `::` is every address.",
+    )
     port: int = Field(
         8000, alias="HANDOFF_PORT", ge=1, le=65535, description="Port of the gateway."
     )
@@ -204,6 +252,20 @@ class Settings(BaseSettings):
         "commas, `customer.tier` for a field inside an object. Empty: nothing.",
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return what the settings come from: arguments, the environment, the file."""
+        if getattr(dotenv_settings, "env_file", None) is None:
+            return init_settings, env_settings
+        return init_settings, env_settings, _FileSource(settings_cls, env_file=())
+
     @field_validator("nightly_at")
     @classmethod
     def _is_time(cls, value: str) -> str:
@@ -225,14 +287,17 @@ class Settings(BaseSettings):
     def _is_address(cls, value: str, info: ValidationInfo) -> str:
         if not value and info.field_name != "rasa_url":
             return value
-        try:
-            url = urlsplit(value)
-            fine = url.scheme in ("http", "https") and url.hostname and url.port != 0
-        except ValueError:
-            fine = False
-        if not fine:
-            raise ValueError(f"“{value}” is not an address such as http://127.0.0.1:5005")
-        return value.rstrip("/")
+        return http_address(value)
+
+    @field_validator("host")
+    @classmethod
+    def _is_host(cls, value: str) -> str:
+        return bind_host(value)
+
+    @field_validator("rasa_venv", "encoder_folder", "var", "training_data", "bot", mode="after")
+    @classmethod
+    def _is_path(cls, value: Path) -> Path:
+        return value.expanduser()
 
     @field_validator("people")
     @classmethod
@@ -269,19 +334,43 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """Return the address of the database."""
-        return self.database_url or f"sqlite:///{self.var / 'handoff.db'}"
+        """Return the address of the database; raise `BadSetting` when DATABASE_URL is none."""
+        if not self.database_url.strip():
+            return sqlite_address(self.var / "handoff.db")
+        try:
+            return database_address(self.database_url)
+        except ValueError as error:
+            raise BadSetting(name="DATABASE_URL", why=str(error)) from None
 
     @property
     def local_url(self) -> str:
         """Return where processes of this machine find the gateway and its encoder."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "localhost") else self.host
-        return f"http://{host}:{self.port}"
+        return reached_at(self.host, self.port)
 
     @cached_property
     def staff(self) -> dict[int, Person]:
-        """Return who works here, by Telegram user id."""
+        """Return who works here, by Telegram user id: never the made-up agents at a real desk."""
+        if "people" not in self.model_fields_set and self.signs_of_a_real_desk:
+            return {}
         return parse_people(self.people)
+
+    @property
+    def signs_of_a_real_desk(self) -> list[str]:
+        """Return the names of the settings that only somebody with a Telegram bot has set."""
+        there = {
+            "TELEGRAM_BOT_TOKEN": not self.simulated,
+            "TELEGRAM_GROUP_ID": self.telegram_group_id != SIMULATED_GROUP,
+            "TELEGRAM_API_URL": bool(self.telegram_api_url)
+            and not is_loopback(urlsplit(self.telegram_api_url).hostname or ""),
+            "HANDOFF_PEOPLE": not parse_people(self.people).keys()
+            <= parse_people(DEMO_PEOPLE).keys(),
+        }
+        return [name for name, real in there.items() if real]
+
+    @property
+    def own_simulator(self) -> bool:
+        """Say whether this desk starts the Bot API simulator itself."""
+        return self.simulated and not self.telegram_api_url
 
     @property
     def intents_for_people(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -344,6 +433,57 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors()[0]
         why = first["msg"].removeprefix("Value error, ")
         raise BadSetting(name=str(first["loc"][0]), why=why[:1].lower() + why[1:]) from None
+
+
+def check_real_desk(settings: Settings) -> None:
+    """Refuse to start the simulator, with its made-up agents, where a real desk was meant."""
+    signs = settings.signs_of_a_real_desk
+    if not settings.simulated or (settings.telegram_api_url and "TELEGRAM_API_URL" not in signs):
+        return
+    if signs:
+        why = f"it is missing, but {signs[0]} is set; without {signs[0]} the simulator starts"
+        raise BadSetting(name="TELEGRAM_BOT_TOKEN", why=why)
+    for wrong in misspelt(read_env_file(), _environment(), _variables()):
+        if wrong.meant in REAL or wrong.name.startswith("TELEGRAM_"):
+            why = f"it is missing, and {str(wrong).rstrip('.')}"
+            raise BadSetting(name="TELEGRAM_BOT_TOKEN", why=why)
+
+
+def told_at_start(settings: Settings) -> list[str]:
+    """Return sentences on what was read, and what in it means nothing."""
+    file = read_env_file()
+    if file is None:
+        places = " or ".join(str(path.parent) for path in looked_in())
+        told = [f"Settings come from the environment alone: there is no .env in {places}."]
+    else:
+        told = [f"Settings come from {file.path} and the environment."]
+        told += [f"! {sentence}" for sentence in _unread(file)]
+    told += [f"! {wrong}" for wrong in misspelt(file, _environment(), _variables())]
+    if settings.own_simulator:
+        told.append("TELEGRAM_BOT_TOKEN is not set: the simulator runs, with made-up agents.")
+    elif not settings.staff:
+        told.append(
+            "! HANDOFF_PEOPLE names nobody, so that nobody can answer customers. Everybody who "
+            "shall writes /whoami to the bot; put the numbers into "
+            "HANDOFF_PEOPLE=NUMBER:NAME:agent; NUMBER:NAME:lead"
+        )
+    return told
+
+
+def _unread(file: EnvFile) -> list[str]:
+    return [
+        f"Line {line} of {file.path} is not of the form NAME=VALUE and was passed over."
+        for line in file.unread
+    ]
+
+
+def _environment() -> set[str]:
+    """Return the names in the environment, in upper case."""
+    return {name.upper() for name in EnvSettingsSource(Settings).env_vars}
+
+
+def _variables() -> list[str]:
+    return [str(field.alias) for field in Settings.model_fields.values()]
 
 
 def settings_table() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -21,18 +22,22 @@ from handoff.app.sweep import Sweep
 from handoff.app.take_turn import TakeTurn
 from handoff.bootstrap.encoders import open_encoder, open_feelings
 from handoff.bootstrap.parts import (
-    check_exposure,
+    check_listening,
+    check_start,
     known_intents,
     log_to_stderr,
     open_assistant,
     open_store,
+    sockets_of,
 )
 from handoff.learning.schedule import request_learning, start_scheduler
 from handoff.learning.titles import Titles
 from handoff.ports import Store
-from handoff.settings import Settings
+from handoff.settings import Settings, told_at_start
 from handoff.web.app import WebServices, create_app
 from handoff.web.server import DeskServer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -97,8 +102,11 @@ def build_gateway(
 
 async def serve_gateway(settings: Settings) -> None:
     """Run the gateway until it is told to stop."""
-    check_exposure(settings)
+    check_start(settings)
+    check_listening(settings)
     log_to_stderr(settings)
+    for sentence in told_at_start(settings):
+        log.log(logging.WARNING if sentence.startswith("!") else logging.INFO, "%s", sentence)
     encoder = open_encoder(settings)
     async with (
         contextlib.AsyncExitStack() as stack,
@@ -127,7 +135,7 @@ async def serve_gateway(settings: Settings) -> None:
             access_log=False,
             timeout_graceful_shutdown=3,
         )
-        await DeskServer(config, once_up).serve()
+        await DeskServer(config, once_up).serve(sockets_of(settings))
 
 
 async def _pay_debts(sweep: Sweep) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-
-import httpx
+from urllib.parse import quote, urlsplit
 
 from handoff.bootstrap.encoders import prepare_encoder
 from handoff.bootstrap.jobs import current_model, prepare_feelings, prepare_model
-from handoff.bootstrap.parts import check_exposure
+from handoff.bootstrap.parts import LOOPBACK, check_listening, check_port, check_start
 from handoff.core.errors import BadSetting
 from handoff.learning import rasa_process
-from handoff.settings import Settings
+from handoff.settings import Settings, told_at_start
 from handoff.supervisor import Part, Say, Supervisor, python_module, stop_on_signals
 
 
@@ -33,29 +32,42 @@ def processes(settings: Settings, model: Callable[[], Awaitable[Sequence[str]]])
     }
     actions = [python, "-m", "rasa_sdk", "--actions", "bot.actions.actions"]
     actions += ["--port", str(settings.actions_port)]
-    rasa = [python, "-m", "rasa", "run", "--enable-api", "-i", "127.0.0.1"]
-    rasa += ["-p", str(httpx.URL(settings.rasa_url).port or 5005)]
+    rasa = [python, "-m", "rasa", "run", "--enable-api", "-i", _listens_at(settings.rasa_url)]
+    rasa += ["-p", str(_port_of(settings.rasa_url))]
     for name in ("endpoints", "credentials"):
         rasa += [f"--{name}", str(bot / f"{name}.yml")]
     status = f"{settings.rasa_url}/status"
     if token := settings.rasa_token.get_secret_value():
         rasa += ["--auth-token", token]
-        status += f"?token={token}"
+        status += f"?token={quote(token, safe='')}"
     secrets = rasa_process.SECRETS
     order_store_token = settings.order_store_token.get_secret_value()
     for_actions = {**environment, "ORDER_STORE_TOKEN": order_store_token}
     gateway = python_module("handoff", "serve")
-    parts = [
+    assistant = [
         Part("rasa", rasa, status, environment, bot.parent, model, secrets),
         Part("actions", actions, f"{actions_url}/health", for_actions, bot.parent, hidden=secrets),
-        Part("gateway", gateway, f"{settings.local_url}/healthz"),
     ]
-    return parts + ([_simulator(settings)] if own_simulator(settings) else [])
+    return [
+        *(assistant if own_assistant(settings) else []),
+        Part("gateway", gateway, f"{settings.local_url}/healthz"),
+        *([_simulator(settings)] if settings.own_simulator else []),
+    ]
 
 
-def own_simulator(settings: Settings) -> bool:
-    """Say whether this desk starts the Bot API simulator itself."""
-    return settings.simulated and not settings.telegram_api_url
+def own_assistant(settings: Settings) -> bool:
+    """Say whether this desk starts Rasa itself: where RASA_URL is nothing but a port here."""
+    url = urlsplit(settings.rasa_url)
+    return url.scheme == "http" and url.hostname in LOOPBACK and not url.path
+
+
+def _listens_at(rasa_url: str) -> str:
+    return "::1" if urlsplit(rasa_url).hostname == "::1" else "127.0.0.1"
+
+
+def _port_of(address: str) -> int:
+    url = urlsplit(address)
+    return url.port or {"http": 80, "https": 443}[url.scheme]
 
 
 def _simulator(settings: Settings) -> Part:
@@ -66,13 +78,16 @@ def _simulator(settings: Settings) -> Part:
 
 async def run_everything(settings: Settings, say: Say) -> None:
     """Prepare the model, start every process, and stay until told to stop."""
-    check_exposure(settings)
+    check_start(settings)
     _check_rasa_environment(settings)
     check_ports(settings)
+    for sentence in told_at_start(settings):
+        say(sentence)
     settings.var.mkdir(parents=True, exist_ok=True)
     await prepare_encoder(settings, say, only_news=True)  # `make setup` has told the rest
     await prepare_feelings(settings, say)
-    await prepare_model(settings, say)
+    if own_assistant(settings):
+        await prepare_model(settings, say)
 
     async def model() -> Sequence[str]:
         return ("--model", str(await current_model(settings)))
@@ -86,22 +101,21 @@ async def run_everything(settings: Settings, say: Say) -> None:
 
 def check_ports(settings: Settings) -> None:
     """Refuse to start beside somebody who listens on a port of the desk already."""
-    ports = {
-        "HANDOFF_PORT": settings.port,
-        "RASA_URL": httpx.URL(settings.rasa_url).port or 5005,
-        "ACTIONS_PORT": settings.actions_port,
-    }
-    if own_simulator(settings):
+    check_listening(settings)
+    ports: dict[str, int] = {}
+    if own_assistant(settings):
+        ports |= {"RASA_URL": _port_of(settings.rasa_url), "ACTIONS_PORT": settings.actions_port}
+    if settings.own_simulator:
         ports["SANDBOX_PORT"] = settings.sandbox_port
+    whose = {settings.port: "HANDOFF_PORT"}
     for name, port in ports.items():
-        with socket.socket() as probe:
-            # As the servers themselves do: a port that is only cooling down is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                why = f"port {port} is taken; perhaps the desk is running already"
-                raise BadSetting(name=name, why=why) from None
+        if port in whose:
+            why = f"port {port} is the one of {whose[port]}; each needs its own"
+            raise BadSetting(name=name, why=why)
+        whose[port] = name
+        host = _listens_at(settings.rasa_url) if name == "RASA_URL" else "127.0.0.1"
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        check_port(name, port, family, (host, port))
 
 
 def _check_rasa_environment(settings: Settings) -> None:
@@ -114,6 +128,8 @@ def _announce(settings: Settings, say: Say) -> None:
     say("")
     say(f"  Shop page with the chat   {settings.local_url}/")
     say(f"  Agents' console           {console}")
+    if not own_assistant(settings):
+        say(f"  Assistant (not started)   {settings.rasa_url}")
     say(f"  Logs                      {settings.var / 'logs'}")
     say("")
     say("Ctrl-C stops everything.")

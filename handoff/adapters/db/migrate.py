@@ -49,7 +49,8 @@ def _unreachable(engine: AsyncEngine, error: DBAPIError) -> str:
     url = engine.url
     if engine.dialect.name == "sqlite":
         return f"the file {url.database} cannot be opened as a SQLite database ({error.orig})"
-    return f"no connection to {url.render_as_string(hide_password=True)}"
+    # Without its options: a password may stand among them.
+    return f"no connection to {url.set(query={}).render_as_string(hide_password=True)}"
 
 
 def _run(connection: Connection) -> None:
