@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import bad_request, forbidden
+from .errors import ApiError, bad_request, forbidden
 from .model import Chat, Message, Topic
 from .params import Params
 from .state import World
@@ -16,11 +16,17 @@ def chat_of(world: World, params: Params) -> Chat:
     chat = world.chats.get(params.number("chat_id"))
     if chat is None:
         raise bad_request("chat not found")
+    if chat.migrated_to:
+        raise ApiError(
+            400,
+            "Bad Request: group chat was upgraded to a supergroup chat",
+            {"migrate_to_chat_id": chat.migrated_to},
+        )
     status = world.bot_member(chat).status
     if status == "kicked":
-        raise forbidden("bot was kicked from the supergroup chat")
+        raise forbidden(f"bot was kicked from the {chat.type} chat")
     if status == "left":
-        raise forbidden("bot is not a member of the supergroup chat")
+        raise forbidden(f"bot is not a member of the {chat.type} chat")
     return chat
 
 
@@ -49,7 +55,7 @@ def topic_for_send(world: World, chat: Chat, params: Params, reply: Message | No
         if not number:
             return 0
     topic = world.topics.get((chat.id, number))
-    if topic is None:
+    if topic is None or not chat.is_forum:
         raise bad_request("message thread not found")
     if not world.may_write(world.bot.id, topic):
         raise bad_request("TOPIC_CLOSED")

@@ -28,6 +28,8 @@ class User:
     last_name: str = ""
     username: str = ""
     is_bot: bool = False
+    reads_all: bool = True
+    """The bot: privacy mode is off, so it hears whatever is said in its groups."""
 
     @property
     def name(self) -> str:
@@ -69,6 +71,8 @@ class Chat:
     """Private chats: the person has written to the bot, so the bot may write back."""
     blocked: bool = False
     """Private chats: the person has blocked the bot."""
+    migrated_to: int = 0
+    """Basic groups: the supergroup it was upgraded to, after which nothing can be done in it."""
 
     def member(self, user_id: int) -> Member:
         """The standing of `user_id`; somebody never seen here has left."""

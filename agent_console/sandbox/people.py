@@ -85,6 +85,8 @@ def chat_for(world: World, user: User, chat_id: int) -> Chat:
     chat = world.chats.get(chat_id)
     if chat is None or chat.type == "private":
         raise SimError(404, f"{user.name} has no chat {chat_id}.")
+    if chat.migrated_to:
+        raise SimError(400, f"The group is a supergroup now, with the id {chat.migrated_to}.")
     if not chat.member(user.id).inside:
         raise SimError(403, f"{user.name} is not a member of {chat.title!r}.")
     return chat
@@ -125,8 +127,8 @@ def add_person(world: World, body: Any) -> Json:
 
 
 def add_group(world: World, body: Any) -> Json:
-    """Create a group with the bot as administrator."""
-    fields = Fields(body, {"chat_id", "title", "is_forum", "owner_id", "members"})
+    """Create a group with the bot as administrator, a supergroup unless `type` says group."""
+    fields = Fields(body, {"chat_id", "title", "type", "is_forum", "owner_id", "members"})
     chat_id, title = fields.number("chat_id"), fields.text("title")
     owner = person(world, fields.number("owner_id"))
     members = fields.get("members") or []
@@ -135,19 +137,61 @@ def add_group(world: World, body: Any) -> Json:
     if not isinstance(members, list):
         raise SimError(400, "The field 'members' must be a list of user ids.")
     ids = [person(world, number).id for number in members]
-    is_forum = fields.get("is_forum") is not False
-    chat = world.add_group(chat_id, title, is_forum, owner.id)
+    kind = fields.text("type", "supergroup")
+    if kind not in ("group", "supergroup"):
+        raise SimError(400, "The type must be group or supergroup.")
+    is_forum = fields.get("is_forum") is not False and kind == "supergroup"
+    chat = world.add_group(chat_id, title, is_forum, owner.id, kind)
     for number in ids:
         chat.members.setdefault(str(number), Member("member"))
     return chat_view(world, chat)
 
 
-def change_member(world: World, body: Any) -> Json:
-    """Change somebody's standing in a group, the bot's too."""
-    fields = Fields(body, {"chat_id", "user_id", "status", "rights"})
+def _group(world: World, fields: Fields) -> Chat:
     chat = world.chats.get(fields.number("chat_id"))
     if chat is None or chat.type == "private":
         raise SimError(404, "There is no such group.")
+    return chat
+
+
+def _owner_of(chat: Chat) -> int:
+    return next(int(n) for n, member in chat.members.items() if member.status == "creator")
+
+
+def upgrade_group(world: World, body: Any) -> Json:
+    """Make a basic group a supergroup, as Telegram does when topics are turned on in it."""
+    fields = Fields(body, {"chat_id", "new_id"})
+    chat, new_id = _group(world, fields), fields.number("new_id")
+    if chat.type != "group" or chat.migrated_to:
+        raise SimError(400, "Only a basic group can be upgraded, and only once.")
+    if new_id >= 0 or new_id in world.chats:
+        raise SimError(400, "The supergroup needs a new id below zero.")
+    return chat_view(world, world.upgrade_group(chat, new_id, _owner_of(chat)))
+
+
+def set_forum(world: World, body: Any) -> Json:
+    """Turn a supergroup's topics on or off."""
+    fields = Fields(body, {"chat_id", "is_forum"})
+    chat = _group(world, fields)
+    if chat.type != "supergroup":
+        raise SimError(400, "A basic group has no topics: upgrade it first.")
+    chat.is_forum = fields.flag("is_forum")
+    world.touch("chat", chat.id)
+    world.announce("chat", chat_id=chat.id)
+    return chat_view(world, chat)
+
+
+def set_privacy(world: World, body: Any) -> Json:
+    """Turn the bot's privacy mode on or off, as @BotFather does with /setprivacy."""
+    world.bot.reads_all = not Fields(body, {"enabled"}).flag("enabled")
+    world.touch("user", world.bot.id)
+    return {"can_read_all_group_messages": world.bot.reads_all}
+
+
+def change_member(world: World, body: Any) -> Json:
+    """Change somebody's standing in a group, the bot's too."""
+    fields = Fields(body, {"chat_id", "user_id", "status", "rights"})
+    chat = _group(world, fields)
     user_id, status = fields.number("user_id"), fields.text("status")
     if user_id not in world.users:
         raise SimError(404, f"There is no person with the id {user_id}.")
@@ -156,7 +200,7 @@ def change_member(world: World, body: Any) -> Json:
     rights = fields.get("rights") or {}
     if not isinstance(rights, dict) or set(rights) - set(ADMIN_RIGHTS):
         raise SimError(400, f"Known rights: {', '.join(ADMIN_RIGHTS)}.")
-    owner = next(int(n) for n, member in chat.members.items() if member.status == "creator")
+    owner = _owner_of(chat)
     if user_id == owner:
         raise SimError(400, "The owner's standing cannot be changed.")
     granted = {**BOT_RIGHTS, **rights} if status == "administrator" else {}

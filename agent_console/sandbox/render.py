@@ -37,7 +37,7 @@ def me_json(user: User) -> Json:
     return {
         **user_json(user),
         "can_join_groups": True,
-        "can_read_all_group_messages": True,
+        "can_read_all_group_messages": user.reads_all,
         "supports_inline_queries": False,
         "can_connect_to_business": False,
         "has_main_web_app": False,
@@ -76,6 +76,7 @@ def full_chat_json(world: World, chat: Chat) -> Json:
         body["permissions"] = {
             name: name in _PERMISSIONS for name in _PERMISSIONS + _NO_PERMISSIONS
         }
+    if chat.type == "supergroup":
         body["join_to_send_messages"] = True
     pinned = [world.messages[chat.id, number] for number in chat.pinned]
     if pinned:

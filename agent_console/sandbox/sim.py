@@ -91,6 +91,9 @@ class SimRoutes:
         deeds: dict[str, Callable[[Any, Any], Any]] = {
             "users": people.add_person,
             "chats": people.add_group,
+            "chats/upgrade": people.upgrade_group,
+            "chats/topics": people.set_forum,
+            "privacy": people.set_privacy,
             "members": people.change_member,
             "block": people.set_blocked,
             "messages": people.write,

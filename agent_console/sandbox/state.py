@@ -122,17 +122,31 @@ class World:
         self.announce("user", user_id=user.id)
         return user
 
-    def add_group(self, chat_id: int, title: str, is_forum: bool, owner_id: int) -> Chat:
-        """A supergroup with its owner and the bot as administrator."""
-        chat = Chat(chat_id, "supergroup", title, is_forum)
+    def add_group(
+        self, chat_id: int, title: str, is_forum: bool, owner_id: int, kind: str = "supergroup"
+    ) -> Chat:
+        """A group (`kind` group or supergroup) with its owner and the bot as administrator."""
+        chat = Chat(chat_id, kind, title, is_forum)
         chat.members[str(owner_id)] = Member("creator")
         chat.members[str(self.bot.id)] = Member("administrator", dict(BOT_RIGHTS))
         # The first message of a supergroup is the one that says it was created.
-        chat.last_message_id = 1
+        chat.last_message_id = 1 if kind == "supergroup" else 0
         self.chats[chat_id] = chat
         self.touch("chat", chat_id)
         self.announce("chat", chat_id=chat_id)
         return chat
+
+    def upgrade_group(self, chat: Chat, new_id: int, by: int) -> Chat:
+        """Make a supergroup of a basic group: another number, the same people."""
+        new = Chat(new_id, "supergroup", chat.title, members=dict(chat.members), last_message_id=1)
+        self.chats[new_id] = new
+        self.touch("chat", new_id)
+        self.add_message(chat, by, {"migrate_to_chat_id": new_id})
+        chat.migrated_to = new_id
+        self.touch("chat", chat.id)
+        self.add_message(new, by, {"migrate_from_chat_id": chat.id})
+        self.announce("chat", chat_id=new_id)
+        return new
 
     def private_chat(self, user_id: int) -> Chat:
         """The person's private chat with the bot, made when it is first looked at."""
@@ -186,16 +200,28 @@ class World:
         return message
 
     def _next_message_id(self, chat: Chat) -> int:
-        # All private chats of an account draw from one sequence; a supergroup has its own.
-        if chat.type == "private":
+        # All private chats and basic groups of an account draw from one sequence; a supergroup has
+        # its own.
+        if chat.type != "supergroup":
             return self.next_number("private_message")
         chat.last_message_id += 1
         return chat.last_message_id
 
     def add_message_update(self, kind: str, message: Message) -> None:
-        """Queue `message` or `edited_message` for the bot."""
+        """Queue `message` or `edited_message` for the bot, unless privacy mode hides it."""
         chat = self.chats[message.chat_id]
+        if not self._bot_hears(chat, message):
+            return
         self.add_update(kind, message_json(self, message), f"message:{chat.id}", chat)
+
+    def _bot_hears(self, chat: Chat, message: Message) -> bool:
+        """In privacy mode a bot that is no administrator hears commands and answers to itself."""
+        administers = self.bot_member(chat).status in ("administrator", "creator")
+        if self.bot.reads_all or administers or chat.type == "private" or is_service(message):
+            return True
+        original = self.messages.get((chat.id, message.reply_to))
+        answers = original is not None and original.sender_id == self.bot.id
+        return answers or str(message.content.get("text", "")).startswith("/")
 
     def announce_message(self, kind: str, message: Message) -> None:
         """Tell the page about a message (kinds: message, edit, reaction)."""

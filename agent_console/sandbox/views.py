@@ -99,6 +99,8 @@ def _service_text(world: World, message: Message) -> str:
         "forum_topic_reopened": f"{who} reopened the topic",
         "new_chat_members": f"{names} joined the group",
         "left_chat_member": f"{names} left the group",
+        "migrate_to_chat_id": "The group became a supergroup",
+        "migrate_from_chat_id": "The group became a supergroup",
     }
     return next((text for field, text in words.items() if field in content), "Service message")
 
