@@ -37,15 +37,19 @@ CHANNEL = "web"
 PREFIX = "/v1/chat"
 STATIC = Path(__file__).parent / "static"
 
-HEARTBEAT_SECONDS = 15.0
-"""A silent stream says so often that it is alive, in seconds; proxies close silent ones."""
+HEARTBEAT_SECONDS = 10.0
+"""A silent stream says so often that it is alive, in seconds. Proxies close silent streams, and the
+widget takes one that was silent for longer than two of these for dead and connects again."""
 
 RETRY_MILLISECONDS = 1000
 """How soon a browser should connect again by itself, in milliseconds."""
 
 CONTENT_SECURITY = (
-    "default-src 'self'; img-src * data:; object-src 'none'; base-uri 'none'; form-action 'none'"
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src * data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'none'"
 )
+"""What the shop's page may load. Inline styles are for browsers before Safari 16.4, in which the
+widget cannot make its style sheet by script alone."""
 
 
 class UnknownSession(DeskError):
@@ -174,7 +178,8 @@ class PageChannel:
                 if owner != told:
                     told, out = owner, out + owner
                 if not out and time.monotonic() - spoke >= HEARTBEAT_SECONDS:
-                    out = ": still here\n\n"
+                    # An event, since a browser keeps comments from the page.
+                    out = event("alive", {})
                 if out:
                     spoke = time.monotonic()
                     yield out

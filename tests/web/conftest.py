@@ -11,10 +11,12 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from playwright.async_api import Browser, BrowserContext
 
 from handoff.web.app import create_app
 from handoff.web.server import DeskServer
 from tests.fakes import FakeDesk
+from tests.web.browsing import chromium
 
 
 @pytest.fixture
@@ -62,3 +64,17 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
 async def address(app: FastAPI) -> AsyncIterator[str]:
     async with serving(app) as address:
         yield address
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(8000)
+    yield context
+    await context.close()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import expect
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
@@ -17,55 +13,12 @@ from starlette.routing import Route
 from handoff.app import phrases
 from handoff.core.model import Author, BotLine, Button
 from tests.fakes import ANA, understood
+from tests.web.browsing import bubbles, open_chat, visit, write
 from tests.web.conftest import serving
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 QUESTION = "Where is my order 10042?"
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("There is no Chromium, and in CI the browser tests must run.")
-        pytest.skip("There is no Chromium on this machine: apt-get install chromium.")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(8000)
-    yield context
-    await context.close()
-
-
-async def visit(context: BrowserContext, address: str) -> Page:
-    """Open the shop; what the console of the browser complains about stands in `complaints`."""
-    page = await context.new_page()
-    await page.goto(address)
-    return page
-
-
-async def write(page: Page, text: str) -> None:
-    box = page.get_by_label("Your message")
-    await box.fill(text)
-    await box.press("Enter")
-
-
-def bubbles(page: Page, author: str = ""):
-    return page.locator(f".lines .row{'.' + author if author else ''} .text")
-
-
-async def open_chat(page: Page) -> None:
-    await page.get_by_label("Open chat").click()
 
 
 async def test_a_question_is_answered_and_a_reload_keeps_the_history(context, address):

@@ -4,12 +4,14 @@
  * by |), data-accent (a colour such as #1f5c43). An element with data-handoff-ask="…" asks that
  * when it is clicked, one with data-handoff-open opens the chat; in scripts: HandoffDesk.ask(text).
  * Text of messages only ever becomes text nodes, never markup.
+ * It runs in Safari 15 and in the Chrome, Edge and Firefox of the last two years, and uses nothing
+ * that came to Safari later: tests/web/test_old_browsers.py takes such things away.
  */
 (() => {
   "use strict";
   if (window.HandoffDesk) return;
 
-  const tag = document.currentScript;
+  const tag = document.currentScript || document.querySelector('script[src*="widget.js"]');
   const BASE = new URL(".", tag.src);
   const OPTIONS = {
     title: tag.dataset.title || "Shop assistant",
@@ -18,10 +20,12 @@
     suggestions: (tag.dataset.suggestions || "").split("|").map((s) => s.trim()).filter(Boolean),
     accent: /^#[0-9a-f]{6}$/i.test(tag.dataset.accent || "") ? tag.dataset.accent : "#1f5c43",
   };
+  const DARK = "#14241c";
   const LIMIT = 5000; // characters (code points), as in handoff/core/limits.py
   const COUNT_FROM = 4500;
   const POST_MS = 15000;
   const GROUP_MS = 120000; // lines of one author closer than this stand together
+  const SILENCE_MS = 25000; // the desk says something every 10 s: a stream silent for longer is dead
 
   // ---------------------------------------------------------------- small helpers
   function el(name, attributes = {}, ...children) {
@@ -59,21 +63,25 @@
     leaf: "M5 19c0-8 4.5-13.5 14-14 .6 9.5-4.5 14-11.5 13.2 M5 19c1.6-4.4 4-7 8-9",
   };
 
-  /* Storage may be forbidden; then the conversation lasts as long as the page. */
+  /* Storage may be forbidden or full; then what it would keep lasts as long as the page. */
   function storage(kind) {
-    try {
-      const found = window[kind];
-      found.setItem("handoff-desk:try", "1");
-      found.removeItem("handoff-desk:try");
-      return found;
-    } catch {
-      const kept = new Map();
-      return {
-        getItem: (k) => kept.get(k) ?? null,
-        setItem: (k, v) => kept.set(k, v),
-        removeItem: (k) => kept.delete(k),
-      };
-    }
+    const kept = new Map();
+    const attempt = (use, otherwise) => {
+      try {
+        return use(window[kind]);
+      } catch {
+        return otherwise;
+      }
+    };
+    return {
+      getItem: (k) => (kept.has(k) ? kept.get(k) : attempt((store) => store.getItem(k), null)),
+      setItem: (k, v) =>
+        attempt((store) => (store.setItem(k, v), kept.delete(k)), null) ?? kept.set(k, v),
+      removeItem: (k) => {
+        kept.delete(k);
+        attempt((store) => store.removeItem(k), null);
+      },
+    };
   }
   const lasting = storage("localStorage");
   const ofThisTab = storage("sessionStorage");
@@ -86,32 +94,101 @@
   const clock = (at) =>
     new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
-  /* White or dark letters, whichever can be read on the accent colour (WCAG luminance). */
-  function readableOn(colour) {
-    const [r, g, b] = [1, 3, 5].map((i) => {
-      const c = parseInt(colour.slice(i, i + 2), 16) / 255;
-      return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  /* Colours are written #rrggbb. A share of 1 is the first colour alone. */
+  const channels = (colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+  function mixed(one, other, share) {
+    const b = channels(other);
+    return "#" + channels(one)
+      .map((a, i) => Math.round(a * share + b[i] * (1 - share)).toString(16).padStart(2, "0"))
+      .join("");
+  }
+
+  /* The contrast of two colours as WCAG 2 defines it, 1 to 21. */
+  function contrast(one, other) {
+    const [a, b] = [one, other].map((colour) => {
+      const [r, g, b] = channels(colour).map((value) => {
+        const c = value / 255;
+        return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+      });
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
     });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#14241c" : "#ffffff";
+    return Math.max(a, b) / Math.min(a, b);
+  }
+
+  /* Letters that can be read on a colour: on every one of them white or black can. */
+  const readableOn = (colour) =>
+    ["#ffffff", DARK].find((letters) => contrast(colour, letters) >= 4.5) || "#000000";
+
+  /* A colour, darkened until it can be read on the lightest grounds of the chat. */
+  function darkEnough(colour) {
+    let share = 1;
+    while (share > 0 && contrast(mixed(colour, DARK, share), "#f2efe7") < 4.5) share -= 0.04;
+    return mixed(colour, DARK, Math.max(share, 0));
+  }
+
+  /* An address as a URL, or null where it is none (`URL.canParse` is younger than some browsers). */
+  function parsed(address) {
+    try {
+      return new URL(address, BASE);
+    } catch {
+      return null;
+    }
+  }
+
+  /* Where an address found in running text ends: what closes the sentence is not part of it, nor
+   * a bracket that was opened before it. */
+  function withoutEnd(address) {
+    const open = { ")": "(", "]": "[", "}": "{" };
+    for (let end = address.length; end > 0; end -= 1) {
+      const last = address[end - 1];
+      const before = address.slice(0, end);
+      if (last in open && before.split(last).length <= before.split(open[last]).length)
+        return before;
+      if (!/[.,;:!?)\]}*_~|…،؛؟。、！？；：，）】」』”’»]/.test(last)) return before;
+    }
+    return "";
+  }
+
+  /* A link to an address; it reads from left to right wherever it stands. */
+  function anchor(address, words) {
+    const node = el("a", {
+      href: address, target: "_blank", rel: "noopener noreferrer nofollow", dir: "ltr",
+    });
+    node.textContent = words;
+    return node;
   }
 
   /* Text with its http(s) addresses as links: text nodes and anchors, nothing else. */
   function linked(text) {
     const parts = [];
     let from = 0;
-    for (const match of text.matchAll(/https?:\/\/[^\s<>"'`]+/g)) {
-      const address = match[0].replace(/[.,;:!?)\]}]+$/, "");
-      if (!URL.canParse(address)) continue;
-      parts.push(text.slice(from, match.index));
-      const anchor = el("a", {
-        href: address, target: "_blank", rel: "noopener noreferrer nofollow",
-      });
-      anchor.textContent = address;
-      parts.push(anchor);
+    for (const match of text.matchAll(/https?:\/\/[^\s<>"'`]+/gi)) {
+      const address = withoutEnd(match[0]);
+      if (!parsed(address)) continue;
+      parts.push(text.slice(from, match.index), anchor(address, address));
       from = match.index + address.length;
     }
     parts.push(text.slice(from));
     return parts;
+  }
+
+  /* An agent's text: runs of lines that begin with ">" are what is quoted. */
+  function quoting(text) {
+    const parts = [];
+    for (const [run] of text.matchAll(/(?:^>.*\n?)+|(?:^(?!>).*\n?)+/gm)) {
+      if (!run) continue;
+      const words = run.replace(/\n$/, "");
+      if (run.startsWith(">"))
+        parts.push(el("blockquote", { dir: "auto" }, ...linked(words.replace(/^> ?/gm, ""))));
+      else parts.push(...linked(words));
+    }
+    return parts;
+  }
+
+  /* Text without blank lines around it; empty where there is nothing to see at all. */
+  function visible(text) {
+    const seen = /[^\s\p{Cc}\p{Cf}\u034f\u115f\u1160\u2800\u3164\ufe0e\ufe0f\uffa0]/u;
+    return seen.test(text) ? text.replace(/^(?:[^\S\n]*\n)+/, "").trimEnd() : "";
   }
 
   // ---------------------------------------------------------------- state
@@ -127,15 +204,15 @@
   let downTimer = 0;
   let failures = 0;
   let generation = 0; // grows with every new session; what belongs to an older one is dropped
+  let seen = Number(lasting.getItem(`${KEY}:seen`)) || 0; // up to this line the customer has read
+  let heardAt = 0; // when the stream said something last, by the clock
 
   // ---------------------------------------------------------------- the elements
   const host = el("div", { id: "handoff-desk" });
   const root = host.attachShadow({ mode: "open" });
-  const sheet = new CSSStyleSheet();
-  root.adoptedStyleSheets = [sheet];
 
-  const title = el("div", { class: "title" });
-  const subtitle = el("div", { class: "subtitle" });
+  const title = el("bdi", {});
+  const subtitle = el("bdi", {});
   const face = el("div", { class: "face", "aria-hidden": "true" });
   const list = el("div", { class: "lines" });
   const waiting = el("div", { class: "lines waiting" });
@@ -151,15 +228,15 @@
   const jump = el("button", {
     class: "jump", type: "button", hidden: "", onclick: () => toBottom(true),
   }, icon(ICONS.down, 16), "New messages");
-  const banner = el("div", { class: "banner", role: "status", hidden: "" });
+  const banner = el("div", { class: "banner", role: "status", dir: "auto", hidden: "" });
   const input = el("textarea", {
-    id: "text", rows: "1", placeholder: "Write a message…", autocomplete: "off",
+    id: "text", rows: "1", placeholder: "Write a message…", autocomplete: "off", dir: "auto",
     enterkeyhint: "send", "aria-describedby": "hint",
   });
   const sendButton = el("button", {
     class: "send", type: "submit", "aria-label": "Send message", disabled: "",
   }, icon(ICONS.send));
-  const hint = el("div", { class: "hint", id: "hint", role: "status" });
+  const hint = el("div", { class: "hint", id: "hint", role: "status", dir: "auto" });
   const form = el("form", { class: "composer" },
     el("label", { class: "hidden", for: "text" }, "Your message"), input, sendButton);
   const confirmBar = el("div", { class: "confirm", hidden: "", role: "group",
@@ -171,7 +248,10 @@
   const panel = el("section", {
     class: "panel", id: "panel", role: "dialog", "aria-label": "Chat with us", hidden: "",
   },
-    el("header", {}, face, el("div", { class: "who" }, title, subtitle), freshButton,
+    el("header", {}, face,
+      el("div", { class: "who" },
+        el("div", { class: "title" }, title), el("div", { class: "subtitle" }, subtitle)),
+      freshButton,
       el("button", {
         class: "tool", type: "button", "aria-label": "Close chat", title: "Close (Esc)",
         onclick: close,
@@ -212,7 +292,8 @@
     const person = owner.state === "agent" && owner.person;
     face.classList.toggle("person", Boolean(person));
     face.replaceChildren(person ? initials(owner.person) : icon(ICONS.leaf, 22));
-    title.textContent = person ? `You are talking to ${owner.person}` : OPTIONS.title;
+    if (person) title.replaceChildren("You are talking to ", el("bdi", {}, owner.person));
+    else title.textContent = OPTIONS.title;
     subtitle.textContent = person
       ? "A person from our team"
       : owner.state === "waiting"
@@ -230,11 +311,13 @@
   function showWelcome() {
     welcome.hidden = Boolean(lastSeq || outbox.length);
     if (welcome.hidden || welcome.childElementCount) return;
-    const text = el("p", {});
+    const text = el("p", { dir: "auto" });
     text.textContent = OPTIONS.welcome;
     const chips = el("div", { class: "chips" });
     for (const suggestion of OPTIONS.suggestions) {
-      const chip = el("button", { type: "button", onclick: () => send(suggestion) });
+      const chip = el("button", {
+        type: "button", dir: "auto", onclick: () => send(suggestion),
+      });
       chip.textContent = suggestion;
       chips.append(chip);
     }
@@ -244,45 +327,60 @@
 
   const WHO = { customer: "You", bot: "Assistant", system: "" };
 
+  /* A line as an element, or null where there is nothing to see in it. */
   function row(line) {
     const name = line.author === "agent" ? line.name || "A colleague" : WHO[line.author];
     const bubble = el("div", { class: "bubble" });
-    if (line.text) {
-      const text = el("div", { class: "text" });
-      if (line.author === "customer") text.textContent = line.text;
-      else text.append(...linked(line.text));
+    const words = visible(line.text || "");
+    if (words) {
+      const text = el("div", { class: "text", dir: "auto" });
+      if (line.author === "customer") text.textContent = words;
+      else text.append(...(line.author === "agent" ? quoting(words) : linked(words)));
       bubble.append(text);
     }
     const image = line.image && picture(line.image);
     if (image) bubble.append(image);
+    const offers = line.buttons?.length ? choices(line.buttons) : null;
+    if (!bubble.hasChildNodes() && !offers) return null;
     const column = el("div", { class: "column" });
-    const node = el("div", { class: `row ${line.author}` });
+    const node = el("div", { class: `row ${line.author}${offers ? " offering" : ""}` });
     if (line.author === "bot" || line.author === "agent") {
       const avatar = el("div", { class: "avatar", "aria-hidden": "true" });
       avatar.append(line.author === "bot" ? icon(ICONS.leaf, 16) : initials(name));
       node.append(avatar);
     }
-    const caption = el("div", { class: line.author === "agent" ? "name" : "name hidden" });
+    const caption = el("div", {
+      class: line.author === "agent" ? "name" : "name hidden", dir: "auto",
+    });
     caption.textContent = name;
     if (name) column.append(caption);
-    column.append(bubble);
-    if (line.buttons?.length) column.append(choices(line.buttons));
+    if (bubble.hasChildNodes()) column.append(bubble);
+    if (offers) column.append(offers);
     if (line.at && line.author !== "system") {
-      const time = el("time", { class: "meta", datetime: line.at });
+      const time = el("time", { datetime: line.at, dir: "auto" });
       time.textContent = clock(line.at);
-      column.append(time);
+      column.append(el("div", { class: "meta" }, time));
     }
     node.append(column);
     return node;
   }
 
+  /* What is left of a line that cannot be built: its words, so that it is not lost. */
+  function plainRow(line) {
+    const words = el("div", { class: "text", dir: "auto" });
+    words.textContent = visible(String(line.text || "")) || "This message cannot be shown here.";
+    const column = el("div", { class: "column" }, el("div", { class: "bubble" }, words));
+    return el("div", { class: `row ${line.author}` }, column);
+  }
+
   function picture(address) {
-    if (!URL.canParse(address, BASE)) return null;
-    const url = new URL(address, BASE);
-    if (!/^https?:$/.test(url.protocol)) return null;
+    const url = parsed(address);
+    if (!url || !/^https?:$/.test(url.protocol)) return null;
     const image = el("img", { src: url.href, alt: "Picture from the shop", loading: "lazy" });
     image.addEventListener("load", () => nearBottom() && toBottom());
-    image.addEventListener("error", () => image.remove());
+    image.addEventListener("error", () => {
+      image.replaceWith(anchor(url.href, "Open the picture"));
+    });
     return image;
   }
 
@@ -290,7 +388,7 @@
     const group = el("div", { class: "choices", role: "group", "aria-label": "Choices" });
     for (const { title: label, payload } of buttons) {
       const button = el("button", {
-        type: "button",
+        type: "button", dir: "auto",
         onclick: (event) => {
           send(payload, label);
           if (!event.detail) input.focus(); // by keyboard: the button is disabled now
@@ -307,14 +405,21 @@
   }
 
   function showLine(line) {
-    if (line.seq <= lastSeq) return; // seen already
+    if (!(line.seq > lastSeq)) return; // seen already
     lastSeq = line.seq;
     const mine = line.author === "customer";
     const confirmed = mine && outbox.find((m) => m.id === line.client_id);
+    let node;
+    try {
+      node = row(line);
+    } catch (error) {
+      console.error("Handoff Desk: a message is shown as plain text.", error);
+      node = plainRow(line);
+    }
     keepingPlace(() => {
       if (confirmed) drop(confirmed);
       if (mine) retireChoices();
-      const node = row(line);
+      if (!node) return;
       const together = previous && previous.author === line.author && previous.name === line.name
         && new Date(line.at) - new Date(previous.at) < GROUP_MS && line.author !== "system";
       if (together) {
@@ -325,7 +430,15 @@
       previous = { ...line, row: node };
       showWelcome();
     }, mine && Boolean(confirmed));
-    if (panel.hidden && !mine) setUnread(unread + 1);
+    if (!panel.hidden && !document.hidden) markSeen();
+    else if (panel.hidden && !mine && node && line.seq > seen) setUnread(unread + 1);
+  }
+
+  /* What was read in one tab, or before the page was left, is not announced again. */
+  function markSeen() {
+    if (lastSeq <= seen) return;
+    seen = lastSeq;
+    lasting.setItem(`${KEY}:seen`, String(seen));
   }
 
   function setUnread(count) {
@@ -354,9 +467,9 @@
 
   function showPending(message) {
     const line = { author: "customer", text: message.label ?? message.text, buttons: [] };
-    const node = row(line);
+    const node = row(line) || plainRow(line);
     node.classList.add(message.state);
-    const status = el("div", { class: "meta" });
+    const status = el("div", { class: "meta", dir: "auto" });
     if (message.state === "failed" || message.state === "refused") {
       const sentence = el("span", { role: "alert" });
       sentence.textContent = message.error;
@@ -430,12 +543,18 @@
     } else mark(message, "failed", "Not sent.");
   }
 
+  /* A request that is given up after a while. */
+  function ask(path, options) {
+    const giveUp = new AbortController();
+    setTimeout(() => giveUp.abort(), POST_MS);
+    return fetch(new URL(path, BASE).href, { ...options, signal: giveUp.signal });
+  }
+
   function post(path, body) {
-    return fetch(new URL(path, BASE), {
+    return ask(path, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
-      signal: AbortSignal.timeout(POST_MS),
     });
   }
 
@@ -445,26 +564,51 @@
     if (!response.ok) throw new Error("no session");
     ({ session } = await response.json());
     lasting.setItem(KEY, session);
+    forgetSeen();
     connect();
   }
 
   // ---------------------------------------------------------------- receiving
   function connect() {
     if (!session || source || retryTimer) return;
+    heardAt = Date.now();
+    if (!lastSeq) log.setAttribute("aria-busy", "true"); // nobody wants all of it read aloud
     const mine = (source = new EventSource(
-      new URL(`v1/chat/${session}/events?after=${lastSeq}`, BASE)));
-    mine.addEventListener("message", (event) => {
-      if (mine === source) showLine(JSON.parse(event.data));
-    });
-    mine.addEventListener("owner", (event) => {
+      new URL(`v1/chat/${session}/events?after=${lastSeq}`, BASE).href));
+    const on = (name, react) => mine.addEventListener(name, (event) => {
       if (mine !== source) return;
-      owner = JSON.parse(event.data);
+      heardAt = Date.now();
+      react(event);
+    });
+    on("message", (event) => {
+      const line = read(event.data);
+      if (line) showLine(line);
+    });
+    on("owner", (event) => {
+      owner = read(event.data) || owner;
       showOwner();
       connected();
     });
-    mine.addEventListener("error", () => {
-      if (mine === source) lostConnection();
-    });
+    on("alive", () => {});
+    on("error", lostConnection);
+  }
+
+  function read(data) {
+    try {
+      return JSON.parse(data);
+    } catch (error) {
+      console.error("Handoff Desk: an event cannot be read.", error);
+      return null;
+    }
+  }
+
+  /* A connection can die unheard: the machine slept, the network changed, a proxy forgot it. */
+  function lookAfterStream() {
+    // The clock may also have been set back, so a distance in either direction counts.
+    if (source && Math.abs(Date.now() - heardAt) > SILENCE_MS) {
+      disconnect();
+      connect();
+    }
   }
 
   function connected() {
@@ -500,9 +644,7 @@
   async function sessionIsGone() {
     const asked = session;
     try {
-      const response = await fetch(
-        new URL(`v1/chat/${asked}/messages?after=${lastSeq}`, BASE),
-        { signal: AbortSignal.timeout(POST_MS) });
+      const response = await ask(`v1/chat/${asked}/messages?after=${lastSeq}`);
       if (asked !== session) return false;
       if (response.ok) (await response.json()).messages.forEach(showLine);
       return response.status === 404;
@@ -517,11 +659,17 @@
     disconnect();
     session = null;
     lasting.removeItem(KEY);
+    forgetSeen();
     clear();
     if (all) {
       for (const message of [...outbox]) drop(message);
     }
     showWelcome();
+  }
+
+  function forgetSeen() {
+    seen = 0;
+    lasting.removeItem(`${KEY}:seen`);
   }
 
   function clear() {
@@ -537,14 +685,16 @@
   }
 
   // ---------------------------------------------------------------- the person's hands
-  function open() {
+  /* A page that opens the chat by itself leaves the focus where it was. */
+  function open(focus = true) {
     panel.hidden = false;
     showLauncher();
     ofThisTab.setItem(`${KEY}:open`, "1");
     setUnread(0);
+    markSeen();
     showWelcome();
     toBottom();
-    input.focus();
+    if (focus) input.focus();
     connect();
   }
 
@@ -589,23 +739,26 @@
       : count >= COUNT_FROM ? `${LIMIT - count} characters left` : "";
   }
 
-  form.addEventListener("submit", (event) => {
+  function submit(event) {
     event.preventDefault();
     if (sendButton.disabled) return;
     send(input.value);
     input.value = "";
     measure();
     input.focus();
-  });
+  }
+
+  /* A key that belongs to an input method: it ends or takes back a composition and does nothing
+   * else. Safari says so by the number 229 alone, for it ends the composition before the key. */
+  const composing = (event) => event.isComposing || event.keyCode === 229;
+
+  form.addEventListener("submit", submit);
   input.addEventListener("input", measure);
   input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-      event.preventDefault();
-      form.requestSubmit();
-    }
+    if (event.key === "Enter" && !event.shiftKey && !composing(event)) submit(event);
   });
   panel.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
+    if (event.key !== "Escape" || composing(event)) return;
     event.stopPropagation();
     if (confirmBar.hidden) close();
     else endAsking();
@@ -617,14 +770,24 @@
     following = nearBottom();
     if (following) jump.hidden = true;
   });
-  window.addEventListener("storage", (event) => {
-    if (event.key !== KEY || event.newValue === session) return;
-    generation += 1; // another tab has begun another conversation
+  /* Another tab has begun another conversation, perhaps while this page stood still. */
+  function adopt(stored) {
+    if (stored === session) return;
+    generation += 1;
     disconnect();
-    session = event.newValue;
+    session = stored;
     clear();
+    seen = Number(lasting.getItem(`${KEY}:seen`)) || 0;
     showWelcome();
     connect();
+  }
+
+  window.addEventListener("storage", (event) => {
+    if (event.key === KEY) adopt(event.newValue);
+    if (event.key === `${KEY}:seen` && Number(event.newValue) > seen) {
+      seen = Number(event.newValue);
+      if (seen >= lastSeq) setUnread(0);
+    }
   });
   window.addEventListener("online", () => {
     failures = 0;
@@ -634,10 +797,21 @@
   });
   document.addEventListener("visibilitychange", () => {
     // A hidden page that expects nobody frees its connection; browsers allow six to one host.
-    if (!document.hidden) connect();
-    else if (["bot", "closed"].includes(owner.state) && !owner.typing && !outbox.length)
+    if (!document.hidden) {
+      if (!panel.hidden) markSeen();
+      lookAfterStream();
+      connect();
+    } else if (["bot", "closed"].includes(owner.state) && !owner.typing && !outbox.length)
       disconnect();
   });
+  // A page that is kept to be gone back to holds no connection; what came meanwhile it gets then.
+  window.addEventListener("pagehide", disconnect);
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    adopt(lasting.getItem(KEY));
+    connect();
+  });
+  setInterval(lookAfterStream, 5000);
   document.addEventListener("click", (event) => {
     const asked = event.target.closest?.("[data-handoff-ask], [data-handoff-open]");
     if (!asked) return;
@@ -646,8 +820,14 @@
     if (asked.dataset.handoffAsk) send(asked.dataset.handoffAsk);
   });
 
-  sheet.replaceSync(`
-:host { all: initial; --accent: ${OPTIONS.accent}; --on-accent: ${readableOn(OPTIONS.accent)};
+  const ON_ACCENT = readableOn(OPTIONS.accent);
+  const INK = darkEnough(OPTIONS.accent);
+  const glass = `rgba(${channels(ON_ACCENT).join(", ")}, .16)`;
+  dress(`
+:host { all: initial; --accent: ${OPTIONS.accent}; --on-accent: ${ON_ACCENT};
+  --on-accent-soft: ${glass}; --accent-ink: ${INK};
+  --accent-line: ${mixed(INK, "#ffffff", 0.5)};
+  --accent-soft: ${mixed(OPTIONS.accent, "#ffffff", 0.12)};
   --ink: #1d2621; --quiet: #5b665f; --line: #e4e0d6; --paper: #ffffff; --ground: #f8f6f0;
   --person: #fbe9dd; --person-ink: #7a3413; --warn: #a4231b;
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
@@ -658,35 +838,36 @@
   clip-path: inset(50%); white-space: nowrap; }
 button, textarea { font: inherit; color: inherit; }
 button { cursor: pointer; }
-:focus-visible { outline: 3px solid color-mix(in srgb, var(--accent) 55%, white);
-  outline-offset: 2px; }
-.launcher { position: fixed; right: 24px; bottom: 24px; z-index: 2147483000; width: 60px;
+:focus-visible { outline: 3px solid var(--accent-ink); outline-offset: 2px; }
+.launcher { position: fixed; inset-inline-end: 24px; bottom: 24px; z-index: 2147483000; width: 60px;
   height: 60px; border: 0; border-radius: 50%; background: var(--accent); color: var(--on-accent);
   display: grid; place-items: center; box-shadow: 0 8px 24px rgb(20 36 28 / .28);
   transition: transform .15s ease; }
 .launcher:hover { transform: translateY(-2px); }
-.badge { position: absolute; top: -4px; right: -4px; min-width: 22px; height: 22px; padding: 0 6px;
+.badge { position: absolute; top: -4px; inset-inline-end: -4px; min-width: 22px; height: 22px; padding: 0 6px;
   border-radius: 11px; background: #b8431c; color: #fff; font-size: 12px; line-height: 22px;
   font-weight: 700; text-align: center; }
-.panel { position: fixed; right: 24px; bottom: 98px; z-index: 2147483001; display: flex;
+.panel { position: fixed; inset-inline-end: 24px; bottom: 98px; z-index: 2147483001; display: flex;
   flex-direction: column; width: 392px; max-width: calc(100vw - 32px);
   height: min(640px, calc(100vh - 122px)); background: var(--ground); border-radius: 20px;
   overflow: hidden; box-shadow: 0 18px 60px rgb(20 36 28 / .26), 0 0 0 1px rgb(20 36 28 / .06);
   animation: rise .18s ease-out; }
 @keyframes rise { from { opacity: 0; transform: translateY(12px); } }
-header { display: flex; align-items: center; gap: 12px; padding: 14px 12px 14px 16px;
+header { display: flex; align-items: center; gap: 12px; padding: 14px 12px;
+  padding-inline-start: 16px;
   background: var(--accent); color: var(--on-accent); }
 .face { flex: none; display: grid; place-items: center; width: 42px; height: 42px;
-  border-radius: 50%; background: color-mix(in srgb, var(--on-accent) 16%, transparent);
+  border-radius: 50%; background: var(--on-accent-soft);
   font-weight: 700; letter-spacing: .02em; }
 .face.person { background: var(--person); color: var(--person-ink); }
 .who { flex: 1; min-width: 0; }
 .title { font-weight: 650; font-size: 16px; line-height: 1.3; overflow: hidden;
-  text-overflow: ellipsis; white-space: nowrap; }
-.subtitle { font-size: 13px; line-height: 1.35; opacity: .92; }
+  overflow-wrap: anywhere; display: -webkit-box; -webkit-box-orient: vertical;
+  -webkit-line-clamp: 2; }
+.subtitle { font-size: 13px; line-height: 1.35; }
 .tool { flex: none; display: grid; place-items: center; width: 38px; height: 38px; border: 0;
   border-radius: 10px; background: transparent; color: inherit; }
-.tool:hover { background: color-mix(in srgb, var(--on-accent) 15%, transparent); }
+.tool:hover { background: var(--on-accent-soft); }
 .tool:focus-visible { outline-color: var(--on-accent); outline-offset: -2px; }
 .confirm, .banner { padding: 9px 16px; font-size: 14px; }
 .confirm { display: flex; align-items: center; gap: 8px; background: #fff;
@@ -703,13 +884,12 @@ header { display: flex; align-items: center; gap: 12px; padding: 14px 12px 14px 
 .welcome { text-align: center; padding: 14px 6px 4px; color: var(--quiet); }
 .welcome p { margin: 12px auto 18px; max-width: 290px; color: var(--ink); white-space: pre-wrap; }
 .big { display: inline-grid; place-items: center; width: 68px; height: 68px; border-radius: 50%;
-  color: var(--accent); background: color-mix(in srgb, var(--accent) 12%, white); }
+  color: var(--accent-ink); background: var(--accent-soft); }
 .chips { display: flex; flex-direction: column; gap: 8px; }
-.chips button, .choices button { border: 1px solid color-mix(in srgb, var(--accent) 40%, white);
-  background: #fff; color: color-mix(in srgb, var(--accent) 85%, black); border-radius: 12px;
-  padding: 8px 13px; text-align: left; transition: background .12s; }
-.chips button:hover, .choices button:not(:disabled):hover {
-  background: color-mix(in srgb, var(--accent) 9%, white); }
+.chips button, .choices button { border: 1px solid var(--accent-line); background: #fff;
+  color: var(--accent-ink); border-radius: 12px; padding: 8px 13px; text-align: start;
+  transition: background .12s; }
+.chips button:hover, .choices button:not(:disabled):hover { background: var(--accent-soft); }
 .row { display: flex; gap: 8px; margin: 0 0 14px; align-items: flex-end; }
 .row.continued { margin-bottom: 4px; }
 .row.continued .meta, .row.following .name:not(.hidden) { display: none; }
@@ -717,36 +897,40 @@ header { display: flex; align-items: center; gap: 12px; padding: 14px 12px 14px 
 .column { display: flex; flex-direction: column; min-width: 0; max-width: 84%; }
 .bubble { padding: 9px 13px; border-radius: 16px; background: var(--paper);
   border: 1px solid var(--line); }
-.text { white-space: pre-wrap; overflow-wrap: anywhere; }
-.text a { color: inherit; text-decoration: underline; text-underline-offset: 2px; }
+.text, .text blockquote { white-space: pre-wrap; overflow-wrap: anywhere; text-align: start;
+  unicode-bidi: plaintext; }
+.text blockquote { margin: 2px 0 6px; padding-inline-start: 10px; opacity: .85;
+  border-inline-start: 3px solid currentcolor; }
+.bubble a { color: inherit; text-decoration: underline; text-underline-offset: 2px; }
 .bubble img { display: block; max-width: 100%; max-height: 260px; margin-top: 6px;
   border-radius: 10px; }
 .bubble img:first-child { margin-top: 0; }
-.row:has(.choices) { align-items: flex-start; }
-.row:has(.choices) .avatar { margin: 6px 0 0; }
 .avatar { flex: none; display: grid; place-items: center; width: 28px; height: 28px;
-  margin-bottom: 21px; border-radius: 50%; font-size: 11px; font-weight: 700; color: var(--accent);
-  background: color-mix(in srgb, var(--accent) 13%, white); }
+  margin-bottom: 21px; border-radius: 50%; font-size: 11px; font-weight: 700;
+  color: var(--accent-ink); background: var(--accent-soft); }
+.offering { align-items: flex-start; }
+.offering .avatar { margin: 6px 0 0; }
 .row.continued .avatar, .typing .avatar { margin-bottom: 0; }
-.bot .bubble, .agent .bubble { border-bottom-left-radius: 5px; }
+.bot .bubble, .agent .bubble { border-end-start-radius: 5px; }
 .agent .bubble { background: var(--person); border-color: #f3d3bf; }
 .agent .avatar { background: #f3cdb6; color: var(--person-ink); }
-.name { margin: 0 0 3px 4px; font-size: 13px; font-weight: 600; color: var(--person-ink); }
+.name { margin: 0 0 3px; margin-inline-start: 4px; font-size: 13px; font-weight: 600; color: var(--person-ink); }
 .customer { justify-content: flex-end; }
 .customer .column { align-items: flex-end; }
 .customer .bubble { background: var(--accent); border-color: var(--accent);
-  color: var(--on-accent); border-bottom-right-radius: 5px; }
+  color: var(--on-accent); border-end-end-radius: 5px; }
 .sending .bubble { opacity: .68; }
 .failed .bubble, .refused .bubble { background: #fff; color: var(--ink);
   border: 1px solid var(--warn); }
 .meta { margin: 3px 4px 0; font-size: 12px; line-height: 18px; color: var(--quiet); }
-.failed .meta, .refused .meta { color: var(--warn); text-align: right; }
-.meta button { border: 0; background: none; padding: 0 0 0 8px; text-decoration: underline;
-  text-underline-offset: 2px; font-weight: 600; color: inherit; }
+.failed .meta, .refused .meta { color: var(--warn); text-align: end; }
+.meta button { border: 0; background: none; padding: 0; margin-inline-start: 8px;
+  text-decoration: underline; text-underline-offset: 2px; font-weight: 600; color: inherit; }
 .system { justify-content: center; }
 .system .column { max-width: 92%; align-items: center; }
 .system .bubble { padding: 6px 14px; border: 0; border-radius: 14px; background: #ebe7dc;
-  color: #4a554e; font-size: 13px; line-height: 1.45; text-align: center; text-wrap: balance; }
+  color: #4a554e; font-size: 13px; line-height: 1.45; }
+.system .text { text-align: center; text-wrap: balance; }
 .choices { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 8px; }
 .choices button { padding: 6px 12px; border-radius: 16px; font-size: 14px; max-width: 100%;
   overflow-wrap: anywhere; }
@@ -770,8 +954,8 @@ textarea { flex: 1; min-width: 0; resize: none; border: 1px solid #cfcabd; borde
   padding: 9px 13px; background: #fff; font-size: 16px; line-height: 1.4; max-height: 132px;
   overflow-y: auto; }
 textarea::placeholder { color: #6b756e; opacity: 1; }
-textarea:focus-visible { outline: none; border-color: var(--accent);
-  box-shadow: 0 0 0 1.5px var(--accent); }
+textarea:focus-visible { outline: none; border-color: var(--accent-ink);
+  box-shadow: 0 0 0 1.5px var(--accent-ink); }
 .send { flex: none; display: grid; place-items: center; width: 43px; height: 43px; border: 0;
   border-radius: 50%; background: var(--accent); color: var(--on-accent); }
 .send:disabled { background: #e0dcd1; color: #757c76; cursor: default; }
@@ -779,13 +963,29 @@ textarea:focus-visible { outline: none; border-color: var(--accent);
 .hint:not(:empty) { padding-bottom: 9px; }
 .hint.over { color: var(--warn); font-weight: 600; }
 @media (max-width: 520px) {
-  .panel { inset: 0; width: auto; max-width: none; height: 100dvh; border-radius: 0; }
+  .panel { inset: 0; width: auto; max-width: none; height: 100%; height: 100dvh;
+    border-radius: 0; }
   :host([data-open]) .launcher { display: none; }
-  .launcher { right: 16px; bottom: 16px; }
+  .launcher { inset-inline-end: 16px; bottom: 16px; }
 }
 @media (prefers-reduced-motion: reduce) { * { animation: none !important;
   transition: none !important; } }
 `);
+
+  /* Style sheets made by a script pass any Content-Security-Policy; older browsers, which have
+   * none, get an element with the nonce of the tag. */
+  function dress(css) {
+    try {
+      if (!("adoptedStyleSheets" in root)) throw new TypeError("no adopted style sheets");
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(css);
+      root.adoptedStyleSheets = [sheet];
+    } catch {
+      const style = el("style", tag.nonce ? { nonce: tag.nonce } : {});
+      style.textContent = css;
+      root.prepend(style);
+    }
+  }
 
   // ---------------------------------------------------------------- begin
   function begin() {
@@ -802,13 +1002,13 @@ textarea:focus-visible { outline: none; border-color: var(--accent);
       ofThisTab.removeItem(`${KEY}:outbox`); // not ours, or cut off: nothing to send again
     }
     showWelcome();
-    if (ofThisTab.getItem(`${KEY}:open`)) open();
+    if (ofThisTab.getItem(`${KEY}:open`)) open(false);
     connect();
     flush();
   }
 
   window.HandoffDesk = {
-    open,
+    open: () => open(),
     close,
     ask(text) {
       open();
