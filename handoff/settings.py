@@ -30,6 +30,7 @@ from handoff.addresses import (
 from handoff.core.costs import Costs
 from handoff.core.errors import BadSetting
 from handoff.core.evidence import named
+from handoff.core.languages import ENGLISH, LANGUAGES
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import Person, Role
 from handoff.core.policy import Desk, Policy
@@ -252,6 +253,13 @@ class Settings(BaseSettings):
         "commas, `customer.tier` for a field inside an object. Empty: nothing.",
     )
 
+    languages: str = Field(
+        ENGLISH,
+        alias="HANDOFF_LANGUAGES",
+        description="Languages the assistant speaks, as two letters (ISO 639-1) separated by "
+        "commas, its first one first. Of a message in another the agents are told the language.",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -265,6 +273,16 @@ class Settings(BaseSettings):
         if getattr(dotenv_settings, "env_file", None) is None:
             return init_settings, env_settings
         return init_settings, env_settings, _FileSource(settings_cls, env_file=())
+
+    @field_validator("languages")
+    @classmethod
+    def _are_languages(cls, value: str) -> str:
+        codes = _listed(value)
+        unknown = next((code for code in codes if code not in LANGUAGES), None)
+        if unknown or not codes:
+            known = ", ".join(LANGUAGES)
+            raise ValueError(f"“{unknown or value}” is none of the languages known here: {known}")
+        return ",".join(codes)
 
     @field_validator("nightly_at")
     @classmethod
@@ -397,14 +415,23 @@ class Settings(BaseSettings):
         )
 
     @property
+    def spoken(self) -> list[str]:
+        """Return the codes of the languages the assistant speaks, its first one first."""
+        return _listed(self.languages)
+
+    @property
     def places(self) -> int:
         """Return how many conversations the people who may take one can have at once."""
         agents = [person for person in self.staff.values() if person.may(Role.AGENT)]
         return max(1, len(agents)) * self.places_per_agent
 
 
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def _names(text: str) -> frozenset[str]:
-    return frozenset(name.strip() for name in text.split(",") if name.strip())
+    return frozenset(_listed(text))
 
 
 def parse_people(text: str) -> dict[int, Person]:

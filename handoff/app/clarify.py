@@ -11,16 +11,15 @@ from handoff.app import phrases
 from handoff.core.limits import MESSAGE_CHARACTERS
 from handoff.core.mining import LEARNED_PREFIX, normalised
 from handoff.core.model import Author, BotLine, Button, Message
-from handoff.core.policy import Desk
+from handoff.core.moves import LastSaid, Move, is_wordless, is_yes, move_of
+from handoff.core.policy import Desk, Reply, is_courtesy
 
 _NAMED = re.compile(r"/([^{@]+)")
 
-_NUMBER = re.compile(r"\W*([1-9])\W*", re.ASCII)
+_ANYTHING_ELSE = re.compile(r"\b(?:else|further|more)\b[^.!?]*\?$", re.IGNORECASE)
+"""How a bot asks whether that is all."""
 
-_YES = frozenset(
-    ("yes", "yeah", "yep", "yup", "yes please", "correct", "right", "exactly", "ok", "okay", "sure")
-)
-"""What a customer answers when only one thing is asked about, normalised."""
+_NUMBER = re.compile(r"\W*([1-9])\W*", re.ASCII)
 
 
 def question(
@@ -43,6 +42,58 @@ def question(
         title = phrases.SOMETHING_ELSE if options else phrases.A_PERSON
         buttons.append(Button(title, f"/{min(desk.person_intents)}"))
     return BotLine(_asking(len(options)), tuple(buttons))
+
+
+def desk_reply(reply: Reply, earlier: Sequence[Message], desk: Desk) -> list[BotLine]:
+    """Return what the desk says by itself to a short reply.
+
+    Where it asks for words a button leads to a person; a choice, or the assistant's own question,
+    is offered again as it was.
+    """
+    last = _last_turn(earlier)
+    if reply is Reply.AGAIN:
+        return [BotLine(line.text, line.buttons, line.image) for line in last]
+    if reply is Reply.CHOOSE:
+        return [BotLine(phrases.CHOOSE, last[-1].buttons)]
+    out = bool(desk.person_intents) and reply not in (Reply.PROMPT, Reply.GLAD, Reply.FAREWELL)
+    way_out = (Button(phrases.A_PERSON, f"/{min(desk.person_intents)}"),) if out else ()
+    return [BotLine(phrases.REPLIES[reply], way_out)]
+
+
+def last_said(earlier: Sequence[Message], asking: bool, desk: Desk) -> LastSaid:
+    """Say what the bot said last, as far as a short reply is concerned.
+
+    Args:
+        earlier: the lines of this episode before the reply, in order.
+        asking: whether the bot's last line asks what was meant.
+        desk: which intents are courtesies.
+    """
+    last = _last_turn(earlier)
+    if not last:
+        return LastSaid.NOTHING
+    line = last[-1]
+    if asking:
+        return LastSaid.OPTIONS if line.text in phrases.ASKING_WHICH else LastSaid.WORDS
+    if line.text in phrases.CLOSING or _ANYTHING_ELSE.search(line.text):
+        return LastSaid.CLOSING
+    if line.text.endswith(("?", "？", "؟")) or line.buttons:
+        return LastSaid.QUESTION
+    replied_to = next((m for m in reversed(earlier) if m.author is Author.CUSTOMER), None)
+    if replied_to and not replied_to.buttons and is_courtesy(replied_to.parse, desk):
+        return LastSaid.CLOSING
+    return LastSaid.ANSWER
+
+
+def _last_turn(earlier: Sequence[Message]) -> list[Message]:
+    """Return the bot's lines after which nobody else has written, in order; notes do not count."""
+    found: list[Message] = []
+    for line in reversed(earlier):
+        if line.author is Author.NOTE:
+            continue
+        if line.author is not Author.BOT:
+            break
+        found.insert(0, line)
+    return found
 
 
 def _asking(options: int) -> str:
@@ -103,8 +154,18 @@ def pressed(text: str, before: Sequence[Message], asking: bool) -> Button | None
     number = _NUMBER.fullmatch(text)
     if asking and number and int(number[1]) <= len(choices):
         return choices[int(number[1]) - 1]
-    only = asking and last[-1].text == phrases.DID_YOU_MEAN_THIS
-    return choices[0] if only and said in _YES else None
+    if is_yes(text) and asking and _is_about_one(last[-1]):
+        return choices[0]
+    sign = move_of(text) if is_wordless(text) else None
+    words = {Move.AGREE: "yes", Move.REFUSE: "no"}.get(sign) if sign else None
+    titled = [b for b in choices if words and normalised(b.title).split()[:1] == [words]]
+    return titled[0] if len(titled) == 1 else None
+
+
+def _is_about_one(line: Message) -> bool:
+    """Say whether a question offers one thing, and perhaps a person besides."""
+    things = [button for button in line.buttons if button.title != phrases.SOMETHING_ELSE]
+    return line.text in phrases.ASKING_WHICH and len(things) == 1
 
 
 def _says(button: Button, said: str) -> bool:

@@ -1,5 +1,7 @@
 """What the desk itself says to customers. Plain text."""
 
+from handoff.core.policy import Reply
+
 HANDED_OVER = (
     "I am passing you on to a colleague. They can see what you wrote, so you need not repeat it."
 )
@@ -14,3 +16,31 @@ DID_YOU_MEAN_THIS = "I am not sure I understood you. Did you mean this?"
 SOMETHING_ELSE = "Something else, a person please"
 OTHER_WORDS = "I am not sure I understood you. Could you say it in other words?"
 A_PERSON = "A person please"
+CHOOSE = "Which one do you mean? Please choose, or tell me in other words."
+NOT_IT = (
+    "Sorry, then that was not what you wanted. Tell me in other words what you need, "
+    "or ask for a person."
+)
+UNCLEAR = "Was that not clear? Tell me in other words what you need, or ask for a person."
+SORRY = "I am sorry. Tell me in a few words what is wrong, or ask for a person."
+PROMPT = "What can I do for you? Tell me in a few words."
+GLAD = "Glad to hear it! I am here if there is anything else."
+FAREWELL = "All right. I am here whenever you need me. Goodbye!"
+
+REPLIES: dict[Reply, str] = {
+    Reply.OTHER_WORDS: "All right, none of these. Could you say it in other words?",
+    Reply.NOT_IT: NOT_IT,
+    Reply.CHOOSE: CHOOSE,
+    Reply.UNCLEAR: UNCLEAR,
+    Reply.SORRY: SORRY,
+    Reply.PROMPT: PROMPT,
+    Reply.GLAD: GLAD,
+    Reply.FAREWELL: FAREWELL,
+}
+"""Everything but `Reply.AGAIN`, which is what the bot said last."""
+
+ASKING_WHICH = frozenset({DID_YOU_MEAN, DID_YOU_MEAN_THIS, CHOOSE})
+"""Questions with intents to choose from."""
+
+CLOSING = frozenset({PROMPT, GLAD, FAREWELL})
+"""What leaves the next word to the customer."""

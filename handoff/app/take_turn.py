@@ -10,12 +10,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from handoff.app import phrases
-from handoff.app.clarify import named_intent, question
+from handoff.app.clarify import desk_reply, last_said, named_intent, question
 from handoff.app.lines import add_line, owe_card, owe_relay
 from handoff.app.policies import adopt, policy_of
 from handoff.app.retrying import retry_stale
 from handoff.core.errors import AssistantUnavailable, EncoderUnavailable
 from handoff.core.evidence import before_speaking, evidence_of
+from handoff.core.languages import ENGLISH, LANGUAGES
 from handoff.core.lifecycle import Event, apply
 from handoff.core.limits import HISTORY_LINES
 from handoff.core.model import (
@@ -36,6 +37,7 @@ from handoff.core.model import (
     StoredPolicy,
     new_id,
 )
+from handoff.core.moves import Move, is_wordless, move_of
 from handoff.core.policy import (
     POLICY_VERSION,
     Desk,
@@ -79,6 +81,10 @@ class InUse:
     shadow: Policy | None = None
 
 
+def _of_no_language(text: str) -> str:
+    return ""
+
+
 @dataclass(slots=True)
 class TakeTurn:
     """Decide about one stored message and, where the bot may go on, let it speak.
@@ -90,7 +96,8 @@ class TakeTurn:
     `configured` is the policy as this desk's settings have it, and `of_assistant` that for the
     assistant which answers, None while it cannot be asked; which one decides stands in the store.
     `places` is how many conversations the agents can have at once, `titles` reads what an
-    intent is called when a customer is asked about it.
+    intent is called when a customer is asked about it. `language` is the one the assistant speaks,
+    and `foreign` names the language of a text that is surely written in another, else "".
     """
 
     store: Store
@@ -103,6 +110,8 @@ class TakeTurn:
     of_assistant: Callable[[], Awaitable[Policy | None]] | None = None
     places: int = 8
     titles: Callable[[], Mapping[str, str]] = dict
+    language: str = ENGLISH
+    foreign: Callable[[str], str] = _of_no_language
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _known: dict[str, Policy] = field(default_factory=dict)
     _adopted: str = ""
@@ -198,7 +207,10 @@ class TakeTurn:
         verdict = decide(signals, in_use.active)
         shadow = in_use.shadow and (in_use.shadow, decide(signals, in_use.shadow))
         turn = Turn(verdict, signals.parse, signals, shadow)
-        if verdict.action is Action.ANSWER:
+        if verdict.reply is not None:
+            turn.lines = desk_reply(verdict.reply, earlier, in_use.active.desk)
+            turn.awaiting = conversation.awaiting_slot
+        elif verdict.action is Action.ANSWER:
             await self._speak(turn, in_use.active, conversation, message, earlier)
         elif verdict.action is Action.CLARIFY:
             desk, entities = in_use.active.desk, signals.parse.entities if signals.parse else ()
@@ -232,10 +244,14 @@ class TakeTurn:
             just_asked=conversation.asking,
             safety=phrases_in(message.text, policy.desk.safety_phrases),
             legal=phrases_in(message.text, policy.desk.legal_phrases),
+            move=None if message.buttons else move_of(message.text),
+            wordless=not message.buttons and is_wordless(message.text),
+            last_said=last_said(earlier, conversation.asking, policy.desk),
+            language="" if message.buttons else self.foreign(message.text),
         )
 
     async def _parse(self, message: Message, desk: Desk) -> tuple[Parse | None, str]:
-        text = for_assistant(message)
+        text = self._heard(message)
         intent = named_intent(text) if message.buttons else ""
         if intent in desk.person_intents:
             # Whether the assistant knows this intent or can be reached: the button says it.
@@ -245,13 +261,28 @@ class TakeTurn:
         except AssistantUnavailable as error:
             return None, str(error)
 
+    def _heard(self, message: Message) -> str:
+        """Return what the assistant is given: the payload of the chosen button, or the words alone.
+
+        A sign that agrees or refuses is given as the word for it: assistants are taught words.
+        """
+        if message.buttons:
+            return message.buttons[0].payload
+        own = LANGUAGES.get(self.language)
+        if own and is_wordless(message.text):
+            words = {Move.AGREE: own.yes, Move.REFUSE: own.no}
+            return words.get(move_of(message.text) or Move.NOTHING, message.text.strip())
+        return plain_for_assistant(message.text)
+
     async def _feelings(self, message: Message) -> Feelings:
-        """Read feelings from the customer's own words; what stands on a button is the desk's."""
-        return Feelings() if message.buttons else await self.feelings.read(message.text)
+        """Read feelings from the customer's own words: what stands on a button is the desk's, and
+        the models have seen no signs."""
+        unread = message.buttons or is_wordless(message.text)
+        return Feelings() if unread else await self.feelings.read(message.text)
 
     async def _repeats(self, message: Message, said: Sequence[Message], same: float) -> int:
         """Count the earlier messages that say the same, by cosine of their vectors."""
-        if message.buttons or not said:
+        if message.buttons or is_wordless(message.text) or not said:
             return 0
         first, *others = await self.encoder.encode([message.text, *(m.text for m in said)])
         cosines = (sum(a * b for a, b in zip(first, v, strict=True)) for v in others)
@@ -276,7 +307,7 @@ class TakeTurn:
         earlier: Sequence[Message],
     ) -> None:
         sender = f"{conversation.id}-{message.episode}"
-        text = for_assistant(message)
+        text = self._heard(message)
         why_silent = ""
         try:
             metadata = passed_along(conversation, message.episode, message.context)
@@ -395,11 +426,6 @@ class TakeTurn:
         if turn.shadow:
             await work.shadows.add(_beside(decision, *turn.shadow))
         return decision
-
-
-def for_assistant(message: Message) -> str:
-    """Return what the assistant is given: the payload of the chosen button, or the words alone."""
-    return message.buttons[0].payload if message.buttons else plain_for_assistant(message.text)
 
 
 def passed_along(

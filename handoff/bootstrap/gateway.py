@@ -16,6 +16,7 @@ from handoff.adapters.clock import WallClock
 from handoff.adapters.doorbell import LocalDoorbell
 from handoff.adapters.encoder import SentenceEncoder
 from handoff.adapters.feelings import FeelingsModel
+from handoff.adapters.language import LanguageDetector
 from handoff.adapters.rasa import RasaAssistant
 from handoff.app.receive import Receive
 from handoff.app.sweep import Sweep
@@ -68,6 +69,8 @@ def build_gateway(
         configured=settings.policy(),
         places=settings.places,
         titles=Titles(settings.training_data),
+        language=settings.spoken[0],
+        foreign=LanguageDetector(settings.spoken),
     )
     sweep = Sweep(store, clock, bell, take_turn, settings.reminder_minutes)
     console = build_console(

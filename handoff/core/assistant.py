@@ -171,9 +171,20 @@ _UNKNOWN = re.compile(
 """Names of what stands for nothing the assistant knows."""
 
 
+REFUSALS = frozenset(
+    {"deny", "no", "negate", "negative", "disagree", "refuse", "reject", "decline", "nope"}
+)
+"""Names of a no."""
+
+
 def means_courtesy(intent: str) -> bool:
     """Say whether an intent's name is that of a courtesy, which may be said again and again."""
     return bool(_COURTESY.fullmatch(_plain(intent)))
+
+
+def means_refusal(intent: str) -> bool:
+    """Say whether an intent's name is that of a no."""
+    return _plain(intent).removeprefix("chitchat_") in REFUSALS
 
 
 def means_person(intent: str) -> bool:
@@ -228,6 +239,7 @@ def policy_before(
         human_intents=named.human,
         unknown_intents=Desk().unknown_intents | set(filter(means_unknown, domain.intents)),
         courtesy_intents=_chosen(named.courtesy, domain.intents, means_courtesy),
+        refusal_intents=frozenset(filter(means_refusal, domain.intents)),
         unnamed_intents=domain.retrieval_intents | OF_RASA,
         precedents=precedents,
     )

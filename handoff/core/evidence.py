@@ -16,11 +16,16 @@ from handoff.core.costs import Costs
 from handoff.core.errors import DecisionNotReplayable
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import Action, BotLine, Decision, Feelings, Finding, IntentScore, Parse
+from handoff.core.moves import LastSaid, Move
 from handoff.core.policy import POLICY_VERSION, Desk, Policy, Signals, Verdict, decide, judge_turn
 from handoff.core.risk import RiskModel
 
 ID_DIGITS = 12
 """Hexadecimal digits of a policy's id."""
+
+
+SINCE_VERSION_5: dict[str, Any] = {"reply": None}
+"""What stands for figures of an outcome that older decisions do not hold."""
 
 
 def policy_body(policy: Policy) -> dict[str, Any]:
@@ -75,10 +80,11 @@ def signals_from(stored: Mapping[str, Any]) -> Signals:
     if parse is not None:
         ranking = tuple(IntentScore(**score) for score in parse["ranking"])
         parse = Parse(**{**parse, "ranking": ranking, "entities": tuple(parse["entities"])})
-    lists = {name: tuple(stored[name]) for name in ("mood", "safety", "legal")}
-    return Signals(
-        **{**stored, **lists, "parse": parse, "feelings": Feelings(**stored["feelings"])}
-    )
+    read: dict[str, Any] = {name: tuple(stored[name]) for name in ("mood", "safety", "legal")}
+    # Signals before version 5 of the rules say nothing about short replies.
+    read["move"] = Move(stored["move"]) if stored.get("move") else None
+    read["last_said"] = LastSaid(stored.get("last_said", ""))
+    return Signals(**{**stored, **read, "parse": parse, "feelings": Feelings(**stored["feelings"])})
 
 
 def evidence_of(verdict: Verdict) -> dict[str, Any]:
@@ -88,6 +94,7 @@ def evidence_of(verdict: Verdict) -> dict[str, Any]:
         "options": list(verdict.options),
         "risk": verdict.risk,
         "limit": verdict.limit,
+        "reply": verdict.reply,
     }
     return {**verdict.evidence, "outcome": outcome}
 
@@ -118,7 +125,8 @@ def replay(decision: Decision, policy: Policy) -> Replayed:
     try:
         verdict = decide(signals_from(decision.evidence["signals"]), policy)
         now = evidence_of(verdict)["outcome"]
-        was = {name: decision.evidence["outcome"][name] for name in now}
+        outcome = {**SINCE_VERSION_5, **decision.evidence["outcome"]}
+        was = {name: outcome[name] for name in now}
         turn = decision.evidence.get("turn")
     except (KeyError, TypeError) as error:
         raise DecisionNotReplayable(id=decision.message_id, why=repr(error)) from None

@@ -1,21 +1,27 @@
 """The policy: signals in, action with reasons and evidence out. Pure.
 
 Parse, then decide, then speak: `decide` runs before the bot acts, `judge_turn` looks at what the
-bot would say before the customer sees it. Four steps, the first that applies decides:
+bot would say before the customer sees it. Five steps, the first that applies decides:
 
 1. Rules a person can read: an explicit request, danger, the law, sensitive intents, anger,
    repetition, an assistant that cannot be reached.
-2. The set of likely intents: one means answer, a few mean ask, many or none mean a person. A
+2. A short reply to what the bot said last ("no", "that's all", "👍"): `reply_to` says what follows.
+3. The set of likely intents: one means answer, a few mean ask, many or none mean a person. A
    customer for whom both the risk and feelings alone call for a person is not asked. Where nothing
    was understood and the risk is next to nothing ("neat!"), the customer is asked for other words.
-3. One calibrated risk out of all signals, against a limit that follows from what mistakes cost.
-4. Otherwise the bot answers.
+4. One calibrated risk out of all signals, against a limit that follows from what mistakes cost.
+5. Otherwise the bot answers.
+
+A language that the assistant does not speak is never a reason by itself: it is told beside the
+others, and a message in it that was not understood is not asked about in words its writer may not
+read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from handoff.core.costs import Costs, limit_when_busy, within
@@ -30,6 +36,7 @@ from handoff.core.model import (
     Parse,
     Reason,
 )
+from handoff.core.moves import LastSaid, Move
 from handoff.core.risk import PROBABILITIES, SIGNALS, UNDERSTANDING, RiskModel
 from handoff.core.words import LEGAL_PHRASES, SAFETY_PHRASES
 
@@ -50,9 +57,9 @@ class Desk:
     `person_intents` mean "a person, please", `human_intents` must be taken by a person, and
     `unknown_intents` mean that no other intent fits: a trained one, or Rasa's FallbackClassifier.
     `courtesy_intents` are said again and again by content customers: repeating them is no sign
-    that the bot does not help. `unnamed_intents` do nothing when a button names them (Rasa's
-    retrieval intents): no question offers them. `precedents` says whether what the reader of
-    feelings knows as such comes from conversations of this very assistant.
+    that the bot does not help. `refusal_intents` mean "no". `unnamed_intents` do nothing when a
+    button names them (Rasa's retrieval intents): no question offers them. `precedents` says whether
+    what the reader of feelings knows as such comes from conversations of this very assistant.
     """
 
     person_intents: frozenset[str] = frozenset({"contact_human_agent"})
@@ -61,6 +68,7 @@ class Desk:
     courtesy_intents: frozenset[str] = frozenset(
         {"greet", "goodbye", "thank", "affirm", "deny", "wait"}
     )
+    refusal_intents: frozenset[str] = frozenset({"deny"})
     unnamed_intents: frozenset[str] = frozenset()
     precedents: bool = True
     safety_phrases: tuple[str, ...] = SAFETY_PHRASES
@@ -129,7 +137,9 @@ class Signals:
     had offered. `asked_back` counts the bot's own questions of this episode about what was meant,
     `just_asked` says that the last line was one. `safety` and `legal` are the phrases found.
     `free` is the share of the agents' places that is free. `parse` is None when the assistant could
-    not be reached.
+    not be reached. `move` is what a short reply does (`core.moves`), `wordless` says that it holds
+    signs alone, `last_said` is what it replies to. `language` is the code of a language that the
+    assistant does not speak, where the message is surely written in one.
     """
 
     parse: Parse | None
@@ -145,6 +155,10 @@ class Signals:
     safety: tuple[str, ...] = ()
     legal: tuple[str, ...] = ()
     free: float = 1.0
+    move: Move | None = None
+    wordless: bool = False
+    last_said: LastSaid = LastSaid.NOTHING
+    language: str = ""
 
     @property
     def ranking(self) -> tuple[IntentScore, ...]:
@@ -152,13 +166,27 @@ class Signals:
         return self.parse.ranking if self.parse else ()
 
 
+class Reply(StrEnum):
+    """What the desk itself says to a short reply; `app.phrases` has the words."""
+
+    OTHER_WORDS = "other_words"
+    NOT_IT = "not_it"
+    CHOOSE = "choose"
+    AGAIN = "again"
+    UNCLEAR = "unclear"
+    SORRY = "sorry"
+    PROMPT = "prompt"
+    GLAD = "glad"
+    FAREWELL = "farewell"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The outcome: what to do, why (weightiest first), and every figure it rests on.
 
     `options` are the intents to ask about, where the action is `CLARIFY`; none where the customer
-    is asked for other words. `risk` and `limit` are
-    None where a rule decided before they were looked at.
+    is asked for other words. `reply` is what the desk says by itself in place of the bot.
+    `risk` and `limit` are None where a rule decided before they were looked at.
     """
 
     action: Action
@@ -167,6 +195,7 @@ class Verdict:
     options: tuple[str, ...] = ()
     risk: float | None = None
     limit: float | None = None
+    reply: Reply | None = None
 
 
 def decide(signals: Signals, policy: Policy) -> Verdict:
@@ -174,24 +203,29 @@ def decide(signals: Signals, policy: Policy) -> Verdict:
     evidence = {"signals": asdict(signals), "policy": policy.id}
     rules = rules_of(signals, policy)
     if rules or signals.parse is None:
-        return _verdict(Action.HAND_OFF, rules, evidence)
+        return _verdict(Action.HAND_OFF, [*rules, *_language(signals)], evidence)
     figures = risk_figures(signals, policy)
     parts = policy.risk.contributions(figures)
     risk, limit = policy.risk.risk(parts), policy.risk_limit(signals.free)
     feelings = {name: part for name, part in parts.items() if name not in UNDERSTANDING}
     upset = min(risk, policy.risk.risk(feelings)) >= limit
-    action, unclear = Action.ANSWER, _unclear(signals, policy)
+    answering = reply_to(signals, policy)
+    action, reply, unclear = answering or (Action.ANSWER, None, _unclear(signals, policy))
     options: tuple[str, ...] = ()
-    if unclear:
-        may_ask = not upset and _may_ask(signals, policy)
+    if risk >= limit and action is not Action.HAND_OFF and not (unclear and not answering):
+        action, reply = Action.HAND_OFF, None
+    elif unclear and not answering:
+        may_ask = not upset and not signals.language and _may_ask(signals, policy)
         options = _options(signals, policy) if may_ask else ()
         harmless = may_ask and risk < policy.limits.harmless
         action = Action.CLARIFY if options or harmless else Action.HAND_OFF
-    elif risk >= limit:
-        action = Action.HAND_OFF
-    findings = [*unclear, *_added(parts, figures, policy.risk, {f.reason for f in unclear})]
-    shown = unclear if action is Action.CLARIFY else findings
-    return _verdict(action, shown, evidence, options, risk, limit)
+    added = _added(parts, figures, policy.risk, {f.reason for f in unclear})
+    findings = [*unclear, *added]
+    if action is Action.CLARIFY:
+        findings = unclear
+    elif action is Action.HAND_OFF:
+        findings += _language(signals)
+    return _verdict(action, findings, evidence, options, risk, limit, reply)
 
 
 def judge_turn(
@@ -216,9 +250,81 @@ def _verdict(
     options: tuple[str, ...] = (),
     risk: float | None = None,
     limit: float | None = None,
+    reply: Reply | None = None,
 ) -> Verdict:
     ordered = sorted(findings, key=lambda f: (-f.weight, PRIORITY.index(f.reason)))
-    return Verdict(action, tuple(ordered[:REASONS_SHOWN]), evidence, options, risk, limit)
+    return Verdict(action, tuple(ordered[:REASONS_SHOWN]), evidence, options, risk, limit, reply)
+
+
+def _language(signals: Signals) -> Iterable[Finding]:
+    """Tell the language of a message that goes to a person: who takes it should read it."""
+    if signals.language and not signals.pressed:
+        yield Finding(Reason.FOREIGN_LANGUAGE, 1, 1, signals.language)
+
+
+def reply_to(signals: Signals, policy: Policy) -> tuple[Action, Reply | None, list[Finding]] | None:
+    """Say what follows from a short reply to the bot: an action, the desk's own words, and why.
+
+    None where the message is none, or the assistant's to answer: it asked a question itself, and
+    "no" or "👎" answers it. A no to a question or an answer of the bot is never taken for the end.
+    It is asked once what was meant instead; a second one in a row is a person's.
+    """
+    move, said, desk = signals.move, signals.last_said, policy.desk
+    if signals.pressed:
+        return None
+    if move is None and _best(signals).intent in desk.refusal_intents:
+        clear = _best(signals).confidence >= policy.limits.confidence
+        given = bool(signals.parse and signals.parse.entities)
+        asked = said in (LastSaid.OPTIONS, LastSaid.WORDS, LastSaid.ANSWER)
+        move = Move.REJECT if clear and asked and not given else None
+    if move is None or (move is Move.AGREE and not signals.wordless and said != LastSaid.OPTIONS):
+        return None
+    if signals.awaiting_slot or said == LastSaid.QUESTION:
+        return _unanswered(signals)
+    may_ask = signals.asked_back < policy.limits.questions
+    nothing_said = Finding(Reason.WORDLESS, 1, 1, move.value)
+    if move is Move.DONE:
+        return Action.ANSWER, Reply.FAREWELL, []
+    if move in (Move.REFUSE, Move.REJECT):
+        rejected = [Finding(Reason.REJECTED, 1, 1, said)]
+        if said == LastSaid.WORDS:
+            return Action.HAND_OFF, None, rejected
+        if said == LastSaid.OPTIONS:
+            return Action.CLARIFY, Reply.OTHER_WORDS, rejected
+        if said == LastSaid.ANSWER or (said == LastSaid.CLOSING and move is Move.REJECT):
+            asking = Action.CLARIFY if may_ask else Action.HAND_OFF
+            return asking, Reply.NOT_IT if may_ask else None, rejected
+        if said == LastSaid.CLOSING:
+            return Action.ANSWER, Reply.FAREWELL, []
+        return (Action.ANSWER, Reply.PROMPT, []) if signals.wordless else None
+    asked = said in (LastSaid.OPTIONS, LastSaid.WORDS)
+    lost = move in (Move.SADNESS, Move.CONFUSION)
+    if asked and (not may_ask or (lost and said == LastSaid.WORDS)):
+        return Action.HAND_OFF, None, [nothing_said]
+    if asked:
+        again = Reply.CHOOSE if said == LastSaid.OPTIONS else Reply.PROMPT
+        return Action.CLARIFY, again, [nothing_said]
+    if move is Move.SADNESS or (move is Move.CONFUSION and said != LastSaid.NOTHING):
+        if not may_ask:
+            return Action.HAND_OFF, None, [nothing_said]
+        why = Reply.SORRY if move is Move.SADNESS else Reply.UNCLEAR
+        return Action.CLARIFY, why, [nothing_said]
+    content = move in (Move.AGREE, Move.THANKS, Move.JOY) and said != LastSaid.NOTHING
+    return Action.ANSWER, Reply.GLAD if content else Reply.PROMPT, []
+
+
+def _unanswered(signals: Signals) -> tuple[Action, Reply | None, list[Finding]] | None:
+    """Say what follows from signs that do not answer the question the assistant itself has asked.
+
+    Its question is said again, once; where it takes any text the signs may be the answer.
+    """
+    answers = signals.move in (Move.AGREE, Move.REFUSE)
+    if not signals.wordless or answers or signals.takes_any_text:
+        return None
+    nothing_said = [Finding(Reason.WORDLESS, 1, 1, signals.move or "")]
+    if signals.just_asked:
+        return Action.HAND_OFF, None, nothing_said
+    return Action.CLARIFY, Reply.AGAIN, nothing_said
 
 
 def rules_of(signals: Signals, policy: Policy) -> list[Finding]:
@@ -283,7 +389,11 @@ def _alarms(signals: Signals) -> Iterable[Finding]:
 
 def _anger(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
     """An angry customer never gets one more robot answer."""
-    if signals.feelings.angry >= limits.angry and not signals.pressed:
+    if signals.pressed:
+        return
+    if signals.move is Move.ANGER:
+        yield Finding(Reason.ANGRY, 1, limits.angry, "signs")
+    elif signals.feelings.angry >= limits.angry:
         yield Finding(Reason.ANGRY, signals.feelings.angry, limits.angry)
 
 
@@ -292,9 +402,16 @@ def is_courtesy(parse: Parse | None, desk: Desk) -> bool:
     return bool(parse and parse.best.intent in desk.courtesy_intents)
 
 
+def _may_be_repeated(signals: Signals, desk: Desk) -> bool:
+    """Say whether saying this again is no sign that the bot does not help: a short reply, such as a
+    no, means something else after every question."""
+    said_anew = is_courtesy(signals.parse, desk) or answers_the_bot(signals, desk)
+    return said_anew or signals.move is not None
+
+
 def _repetition(signals: Signals, policy: Policy) -> Iterable[Finding]:
     """The customer keeps saying the same thing, other than to a form that asks for it again."""
-    if answers_the_bot(signals, policy.desk) or is_courtesy(signals.parse, policy.desk):
+    if _may_be_repeated(signals, policy.desk):
         return
     if signals.repeats >= policy.limits.customer_repeats:
         yield Finding(Reason.CUSTOMER_REPEATS, signals.repeats, policy.limits.customer_repeats)
@@ -368,6 +485,8 @@ def risk_figures(signals: Signals, policy: Policy) -> dict[str, float]:
     figures = {**_feelings(signals, policy), **_history(signals, policy)}
     if answers_the_bot(signals, policy.desk):
         return {name: figures[name] for name in ("anger", "asks", "repeats", "asked_back")}
+    if reply_to(signals, policy):
+        return figures
     return {**figures, **_understanding(signals, policy)}
 
 
@@ -388,8 +507,7 @@ def _feelings(signals: Signals, policy: Policy) -> dict[str, float]:
 
 
 def _history(signals: Signals, policy: Policy) -> dict[str, float]:
-    said_anew = is_courtesy(signals.parse, policy.desk) or answers_the_bot(signals, policy.desk)
-    repeats = 0 if said_anew else signals.repeats
+    repeats = 0 if _may_be_repeated(signals, policy.desk) else signals.repeats
     return {"repeats": float(repeats), "asked_back": float(signals.asked_back)}
 
 

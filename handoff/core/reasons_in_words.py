@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from handoff.core.languages import language_name
 from handoff.core.model import Action, Finding, Reason
+from handoff.core.moves import LastSaid, Move
 from handoff.core.risk import SIGNALS, RiskModel
 
 DETAIL_CHARACTERS = 200
@@ -148,6 +150,8 @@ def _sensitive(f: Finding) -> str:
 
 
 def _angry(f: Finding) -> str:
+    if f.detail:
+        return "The customer sent nothing but signs of anger"
     value, limit = against(f.value, f.limit)
     return f"The customer sounds angry: {value}, the limit is {limit}"
 
@@ -194,6 +198,26 @@ def _unavailable(f: Finding) -> str:
     return f"The bot was unavailable: {_short(f.detail) or 'no answer'}"
 
 
+def _foreign(f: Finding) -> str:
+    return f"The message is written in {language_name(f.detail)}, which the bot does not speak"
+
+
+_REJECTED: dict[str, str] = {
+    LastSaid.OPTIONS: "to the bot's question what was meant",
+    LastSaid.WORDS: "again, after the bot had asked for other words",
+    LastSaid.ANSWER: "to the bot's answer",
+}
+
+
+def _rejected(f: Finding) -> str:
+    return f"The customer said no {_REJECTED.get(f.detail, 'to what the bot said')}"
+
+
+def _wordless(f: Finding) -> str:
+    signs = "" if f.detail == Move.NOTHING else f" of {f.detail}"
+    return f"The message has no words, only signs{signs}"
+
+
 def _short(text: str) -> str:
     """Return a text as one line, cut at its end."""
     line = " ".join(text.split())
@@ -213,6 +237,9 @@ _RULES: dict[Reason, Callable[[Finding], str]] = {
     Reason.CUSTOMER_REPEATS: _customer_repeats,
     Reason.BOT_REPEATS: _bot_repeats,
     Reason.BOT_UNAVAILABLE: _unavailable,
+    Reason.FOREIGN_LANGUAGE: _foreign,
+    Reason.REJECTED: _rejected,
+    Reason.WORDLESS: _wordless,
     Reason.OUT_OF_SCOPE: _out_of_scope,
     Reason.NOT_UNDERSTOOD: _not_understood,
     Reason.AMBIGUOUS: _ambiguous,
@@ -266,6 +293,9 @@ SHORT: dict[str, str] = {
     Reason.CUSTOMER_REPEATS.value: "customer repeats",
     Reason.BOT_REPEATS.value: "bot repeats",
     Reason.BOT_UNAVAILABLE.value: "bot unavailable",
+    Reason.FOREIGN_LANGUAGE.value: "another language",
+    Reason.REJECTED.value: "said no",
+    Reason.WORDLESS.value: "no words",
     Reason.OUT_OF_SCOPE.value: "new to the bot",
     Reason.NOT_UNDERSTOOD.value: "not understood",
     Reason.AMBIGUOUS.value: "ambiguous",

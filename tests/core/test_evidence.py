@@ -27,6 +27,7 @@ from handoff.core.evidence import (
 )
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import Action, BotLine, Decision, Feelings, IntentScore, Parse
+from handoff.core.moves import LastSaid, Move
 from handoff.core.policy import (
     POLICY_VERSION,
     Desk,
@@ -63,6 +64,10 @@ signals = st.builds(
     just_asked=st.booleans(),
     safety=st.sampled_from([(), ("caught fire",)]),
     free=part,
+    move=st.none() | st.sampled_from(Move),
+    wordless=st.booleans(),
+    last_said=st.sampled_from(LastSaid),
+    language=st.sampled_from(["", "de"]),
 )
 weights = st.dictionaries(st.sampled_from(sorted(SIGNALS)), st.floats(0, 3), max_size=5)
 policies = st.builds(
@@ -193,6 +198,16 @@ def test_evidence_of_another_form_is_refused(evidence):
     decision = replace(decision_of(decide(SURE, POLICY)), evidence=through_json(evidence))
     with pytest.raises(DecisionNotReplayable, match="m-1"):
         replay(decision, POLICY)
+
+
+def test_decisions_of_version_4_know_no_short_replies_and_replay_all_the_same():
+    """What was stored then held neither the signals nor the figure of the outcome."""
+    decision = replace(decision_of(decide(SURE, POLICY)), policy_version="4")
+    for name in ("move", "wordless", "last_said", "language"):
+        del decision.evidence["signals"][name]
+    del decision.evidence["outcome"]["reply"]
+    again = replay(decision, POLICY)
+    assert (again.same, again.changed) == (True, ())
 
 
 def test_an_outcome_without_its_figures_is_refused():

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from handoff.core.limits import PolicyLimits
 from handoff.core.model import Action, BotLine, Feelings, Finding, IntentScore, Parse, Reason
+from handoff.core.moves import LastSaid, Move
 from handoff.core.policy import (
     SHIPPED_RISK,
     Desk,
     Policy,
+    Reply,
     Signals,
     decide,
     judge_turn,
@@ -203,6 +205,76 @@ def test_cases(signals, action, reason):
         assert not any(finding.is_rule for finding in verdict.findings)
 
 
+def replied(said: LastSaid, move: Move, wordless: bool = False, **others) -> Signals:
+    """Return the signals of a short reply to what the bot said last."""
+    asked = said in (LastSaid.OPTIONS, LastSaid.WORDS)
+    fields = {"just_asked": asked, "asked_back": int(asked), **others}
+    return replace(UNKNOWN, move=move, wordless=wordless, last_said=said, **fields)
+
+
+OPTIONS, WORDS, QUESTION = LastSaid.OPTIONS, LastSaid.WORDS, LastSaid.QUESTION
+ANSWERED, CLOSING, NOTHING = LastSaid.ANSWER, LastSaid.CLOSING, LastSaid.NOTHING
+FORM = {"awaiting_slot": "confirm", "parse": parse(("deny", 0.95))}
+
+REPLIES = [
+    ("no to options", replied(OPTIONS, Move.REFUSE), CLARIFY, Reply.OTHER_WORDS),
+    ("none of these", replied(OPTIONS, Move.REJECT), CLARIFY, Reply.OTHER_WORDS),
+    ("no again", replied(WORDS, Move.REFUSE), HAND_OFF, None),
+    ("no to an answer", replied(ANSWERED, Move.REFUSE), CLARIFY, Reply.NOT_IT),
+    ("that's wrong", replied(ANSWERED, Move.REJECT), CLARIFY, Reply.NOT_IT),
+    ("asked often enough", replied(ANSWERED, Move.REJECT, asked_back=2), HAND_OFF, None),
+    ("anything else? no", replied(CLOSING, Move.REFUSE), ANSWER, Reply.FAREWELL),
+    ("anything else? that's wrong", replied(CLOSING, Move.REJECT), CLARIFY, Reply.NOT_IT),
+    ("no thanks, I'm done", replied(OPTIONS, Move.DONE), ANSWER, Reply.FAREWELL),
+    ("done after an answer", replied(ANSWERED, Move.DONE), ANSWER, Reply.FAREWELL),
+    ("no to a form", replied(ANSWERED, Move.REFUSE, **FORM), ANSWER, None),
+    ("👎 to a form", replied(ANSWERED, Move.REFUSE, True, **FORM), ANSWER, None),
+    ("👍 to an answer", replied(ANSWERED, Move.AGREE, True), ANSWER, Reply.GLAD),
+    ("👍 to several options", replied(OPTIONS, Move.AGREE, True), CLARIFY, Reply.CHOOSE),
+    ("yes to several options", replied(OPTIONS, Move.AGREE), CLARIFY, Reply.CHOOSE),
+    ("👍 as the first message", replied(NOTHING, Move.AGREE, True), ANSWER, Reply.PROMPT),
+    ("? as the first message", replied(NOTHING, Move.CONFUSION, True), ANSWER, Reply.PROMPT),
+    ("? to an answer", replied(ANSWERED, Move.CONFUSION, True), CLARIFY, Reply.UNCLEAR),
+    ("? to other words", replied(WORDS, Move.CONFUSION, True), HAND_OFF, None),
+    ("😢 to an answer", replied(ANSWERED, Move.SADNESS, True), CLARIFY, Reply.SORRY),
+    ("🐢 to an answer", replied(ANSWERED, Move.NOTHING, True), ANSWER, Reply.PROMPT),
+    ("🐢 to a form", replied(ANSWERED, Move.NOTHING, True, **FORM), CLARIFY, Reply.AGAIN),
+    ("😡", replied(ANSWERED, Move.ANGER, True), HAND_OFF, None),
+    ("😡 to a form", replied(ANSWERED, Move.ANGER, True, **FORM), HAND_OFF, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("signals", "action", "reply"), [r[1:] for r in REPLIES], ids=[r[0] for r in REPLIES]
+)
+def test_what_follows_from_a_short_reply(signals, action, reply):
+    verdict = decide(signals, POLICY)
+    assert (verdict.action, verdict.reply) == (action, reply)
+
+
+def test_a_no_in_words_the_desk_does_not_know_is_read_by_its_intent():
+    """`deny` is what the assistant says of it; what names an order corrects a number instead."""
+    no = replace(SURE, parse=parse(("deny", 0.9)))
+    asked = {"just_asked": True, "asked_back": 1}
+    assert decide(replace(no, last_said=ANSWERED), POLICY).reply is Reply.NOT_IT
+    assert decide(replace(no, last_said=OPTIONS, **asked), POLICY).reply is Reply.OTHER_WORDS
+    assert decide(replace(no, last_said=CLOSING), POLICY).reply is None
+    corrected = replace(
+        no, last_said=ANSWERED, parse=replace(parse(("deny", 0.9)), entities=NUMBER)
+    )
+    assert decide(corrected, POLICY).reply is None
+    desk = replace(DESK, refusal_intents=frozenset())
+    assert decide(replace(no, last_said=ANSWERED), replace(POLICY, desk=desk)).reply is None
+
+
+def test_a_foreign_message_that_was_not_understood_is_not_asked_about():
+    assert decide(TORN, POLICY).action is CLARIFY
+    verdict = decide(replace(TORN, language="es"), POLICY)
+    assert verdict.action is HAND_OFF
+    assert [f.reason for f in verdict.findings][:2] == [Reason.FOREIGN_LANGUAGE, Reason.AMBIGUOUS]
+    assert verdict.findings[0].detail == "es"
+
+
 def test_a_question_offers_the_likely_intents_and_nothing_that_is_no_topic():
     assert decide(TORN, POLICY).options == ("track_order", "get_refund")
     thanks = replace(SURE, parse=parse(("track_order", 0.4), ("thank", 0.3), ("complaint", 0.2)))
@@ -323,6 +395,10 @@ some_signals = st.builds(
     safety=st.sampled_from([(), ("caught fire",)]),
     legal=st.sampled_from([(), ("lawyer",)]),
     free=share,
+    move=st.none() | st.sampled_from(Move),
+    wordless=st.booleans(),
+    last_said=st.sampled_from(LastSaid),
+    language=st.sampled_from(["", "es"]),
 )
 weights = st.dictionaries(st.sampled_from(sorted(SIGNALS)), st.floats(0, 3))
 models = st.builds(
@@ -426,11 +502,44 @@ def test_the_limit_stays_between_floor_and_ceiling(signals, policy):
 
 
 @given(some_signals, some_policies)
-def test_a_question_is_never_asked_twice_in_a_row(signals, policy):
-    if decide(signals, policy).action is CLARIFY:
-        assert not signals.just_asked
-        assert signals.asked_back < policy.limits.questions
+def test_the_bots_own_question_is_never_asked_twice_in_a_row(signals, policy):
+    verdict = decide(signals, policy)
+    if verdict.action is CLARIFY:
         assert not signals.pressed
+        if verdict.reply is None:
+            assert not signals.just_asked
+            assert signals.asked_back < policy.limits.questions
+
+
+@given(some_signals, some_policies)
+def test_whoever_was_asked_for_other_words_is_not_asked_for_them_again(signals, policy):
+    lost = (Move.REFUSE, Move.REJECT, Move.SADNESS, Move.CONFUSION)
+    asked = replace(signals, last_said=LastSaid.WORDS, awaiting_slot=None, pressed=False)
+    for move in lost:
+        assert decide(replace(asked, move=move, wordless=True), policy).action is HAND_OFF
+
+
+@given(some_signals, some_policies)
+def test_short_replies_cannot_ask_for_ever(signals, policy):
+    """Whatever is replied: past the most questions of an episode only a no to options is asked."""
+    often = replace(signals, asked_back=policy.limits.questions)
+    verdict = decide(often, policy)
+    if verdict.action is CLARIFY:
+        assert verdict.reply in (Reply.OTHER_WORDS, Reply.AGAIN)
+
+
+@given(some_signals, some_policies)
+def test_a_foreign_language_is_told_and_never_a_reason_by_itself(signals, policy):
+    foreign = decide(replace(signals, language="es", pressed=False), policy)
+    native = decide(replace(signals, language="", pressed=False), policy)
+    told = [f.reason for f in foreign.findings]
+    if foreign.action is HAND_OFF:
+        assert Reason.FOREIGN_LANGUAGE in told or len(told) == 3
+        assert len(told) > 1 or native.action is HAND_OFF
+    else:
+        assert Reason.FOREIGN_LANGUAGE not in told
+    if native.action is ANSWER:
+        assert foreign.action is ANSWER
 
 
 @given(some_signals, some_policies)
