@@ -14,6 +14,7 @@ from telegram.request import HTTPXRequest
 from agent_console.budget import Budget
 from agent_console.deps import ConsoleDeps
 from agent_console.dispatch import Dispatcher
+from agent_console.group_watch import UNREACHED, GroupWatch
 from agent_console.handlers import Handlers
 from agent_console.ingest import ConsoleBot, Ingest
 from agent_console.senders import Senders
@@ -44,6 +45,7 @@ class Console:
     application: Application
     ingest: Ingest
     dispatcher: Dispatcher
+    watch: GroupWatch
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -60,14 +62,19 @@ class Console:
     async def _connect(self) -> bool:
         try:
             await self.application.initialize()
-            return True
         except InvalidToken:
             await self.application.shutdown()
             why = "Telegram does not accept this token"
             raise BadSetting(name="TELEGRAM_BOT_TOKEN", why=why) from None
         except TelegramError as error:
             log.warning("Telegram cannot be reached yet: %s", self.deps.sentence(error))
+            self.watch.obstacle = UNREACHED
             return False
+        # Before anybody is handed over: a customer must not be promised who cannot be reached.
+        await self.watch.look()
+        if self.watch.obstacle is UNREACHED:
+            self.watch.obstacle = None
+        return True
 
     async def _run(self, connected: bool) -> None:
         """Connect, then run the three loops until cancelled."""
@@ -82,8 +89,9 @@ class Console:
                 pause = CONNECT_MOST_SECONDS
         await self.application.start()
         await self._introduce()
-        for loop in (self.ingest.poll, self.ingest.handle, self.dispatcher.run):
-            self._tasks.append(asyncio.create_task(loop(), name=f"console-{loop.__name__}"))
+        loops = (self.ingest.poll, self.ingest.handle, self.dispatcher.run, self.watch.run)
+        for number, loop in enumerate(loops):
+            self._tasks.append(asyncio.create_task(loop(), name=f"console-{number}"))
         self.ready.set()
 
     async def _introduce(self) -> None:
@@ -120,12 +128,13 @@ def build_console(deps: ConsoleDeps) -> Console:
         get_updates_request=_request(deps, 1),
     )
     application = ApplicationBuilder().bot(bot).updater(None).build()
-    Handlers(deps).register(application)
     budget = Budget(deps.per_minute)
-    senders = Senders(deps, Calls(bot, budget))
-    return Console(
-        deps, bot, application, Ingest(deps, bot, application), Dispatcher(deps, senders, budget)
-    )
+    calls = Calls(bot, budget)
+    watch = GroupWatch(deps, bot, calls)
+    Handlers(deps, watch).register(application)
+    dispatcher = Dispatcher(deps, Senders(deps, calls), budget, watch)
+    watch.mended = dispatcher.group_mended
+    return Console(deps, bot, application, Ingest(deps, bot, application), dispatcher, watch)
 
 
 def _request(deps: ConsoleDeps, connections: int) -> HTTPXRequest:

@@ -29,7 +29,8 @@ class ConsoleDeps:
     """Everything the console needs from outside.
 
     `api_url` is the Bot API server without `/bot`, `per_minute` the calls a minute the group's
-    budget allows. `request_learning` asks for a learning run and returns a sentence to show.
+    budget allows. `group_given` says that somebody has set the group's number. `request_learning`
+    asks for a learning run and returns a sentence to show.
     `shown_fields` are the names of what a card tells of that which the customer's page sent along.
     `send_seconds` is the longest wait for an answer to a call, `poll_seconds` the length of a long
     poll, both in seconds.
@@ -47,6 +48,7 @@ class ConsoleDeps:
     request_learning: Callable[[], Awaitable[str]]
     zone: tzinfo = UTC
     shown_fields: Sequence[str] = ()
+    group_given: bool = True
     send_seconds: float = 10.0
     poll_seconds: int = 20
 

@@ -7,10 +7,11 @@ import logging
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from telegram.error import RetryAfter, TelegramError
+from telegram.error import ChatMigrated, RetryAfter, TelegramError
 
 from agent_console.budget import Budget
 from agent_console.deps import OUTBOX, ConsoleDeps, view_payload
+from agent_console.group_watch import GroupWatch
 from agent_console.remedies import Remedy, remedy
 from agent_console.senders import Senders, is_harmless_again
 from agent_console.telegram_calls import OverBudget
@@ -61,6 +62,9 @@ class Dispatcher:
     deps: ConsoleDeps
     senders: Senders
     budget: Budget
+    watch: GroupWatch
+    _held: set[str] = field(default_factory=set)
+    _group_mended: bool = False
     _busy: set[str] = field(default_factory=set)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _stopping: bool = False
@@ -74,6 +78,8 @@ class Dispatcher:
             heard = asyncio.create_task(self.deps.bell.wait(OUTBOX, LOOK_SECONDS))
             await asyncio.sleep(0)
             try:
+                if self._group_mended:
+                    await self._let_go()
                 wait = await self._drain()
             except Exception as error:
                 log.error("The outbox cannot be read: %s", self.deps.sentence(error))
@@ -83,6 +89,24 @@ class Dispatcher:
                     await asyncio.wait({heard}, timeout=wait)
             finally:
                 heard.cancel()
+
+    def group_mended(self) -> None:
+        """Send now what waits because the group was not set up right."""
+        self._group_mended = True
+        self.deps.bell.ring(OUTBOX)
+
+    async def _let_go(self) -> None:
+        """Make due what was held, here in the loop, where nothing takes items at the same time."""
+        now = self.deps.clock.now()
+        async with self.deps.store() as work:
+            for id in self._held:
+                item = await work.outbox.get(id)
+                if item.status is OutboxStatus.PENDING and item.not_before > now:
+                    item.not_before = now
+                    await work.outbox.save(item)
+            await work.commit()
+        self._held.clear()
+        self._group_mended = False
 
     async def stop(self, seconds: float) -> None:
         """Take nothing new, and give what is under way so many seconds to end."""
@@ -154,6 +178,7 @@ class Dispatcher:
     # --- one item ----------------------------------------------------------------------------
 
     async def _send(self, item: OutboxItem) -> None:
+        self._held.discard(item.id)
         for _ in range(3):
             try:
                 return await self.senders.send(item)
@@ -196,7 +221,12 @@ class Dispatcher:
             return
         what = remedy(error, self._in_group(item))
         words = self.deps.sentence(error)
-        if isinstance(error, RetryAfter):
+        if what is Remedy.GIVE_UP and self._in_group(item) and not self.watch.reachable:
+            # Refused because the group is another than it should be: that will be put right.
+            what = Remedy.FIX_GROUP
+        if isinstance(error, ChatMigrated):
+            await self._follow(item, error)
+        elif isinstance(error, RetryAfter):
             seconds = error._retry_after.total_seconds()
             log.warning("Telegram asks for a pause of %.0f s", seconds)
             self.budget.block(self._chat(item), seconds)
@@ -211,12 +241,22 @@ class Dispatcher:
         elif what is Remedy.FIX_GROUP:
             log.error("Telegram refuses the bot in the agents' group; please put right: %s", words)
             await self._later(item, min(FIX_MOST_SECONDS, 5.0 * 2 ** min(item.attempts, 6)), words)
+            self._held.add(item.id)
+            self.watch.look_again()
         elif what is Remedy.NEW_TOPIC:
             # An answer into a topic that somebody deleted: nobody waits for it any more.
             item.status, item.error = OutboxStatus.FAILED, words
             await self._save(item)
         else:
             await self._give_up(item, words)
+
+    async def _follow(self, item: OutboxItem, error: ChatMigrated) -> None:
+        """Send to the supergroup that the agents' group has become."""
+        if self._in_group(item):
+            self.watch.move(error.new_chat_id)
+        if "chat_id" in item.payload:
+            item.payload["chat_id"] = error.new_chat_id
+        await self._later(item, 0.0, "the group has become a supergroup", counts=False)
 
     async def _harmless(self, item: OutboxItem) -> bool:
         async with self.deps.store() as work:

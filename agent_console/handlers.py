@@ -16,6 +16,7 @@ from telegram.ext import Application, ApplicationHandlerStop, TypeHandler
 from agent_console import views
 from agent_console.access import Verdict, check
 from agent_console.deps import OUTBOX, ConsoleDeps, conversation_of, view_payload
+from agent_console.group_watch import GroupWatch
 from agent_console.policy_views import SHOWN, limits_moved, limits_now, policies
 from agent_console.presses import Presses
 from agent_console.router import Command, read
@@ -62,8 +63,8 @@ Action = Callable[[Told, str], Awaitable[None]]
 class Handlers:
     """Handles every kind of update the console listens to."""
 
-    def __init__(self, deps: ConsoleDeps) -> None:
-        self.deps = deps
+    def __init__(self, deps: ConsoleDeps, watch: GroupWatch) -> None:
+        self.deps, self.watch = deps, watch
         parts = (deps.store, deps.clock, deps.bell)
         self.say, self.note = Say(*parts), Note(*parts)
         self._switch = SwitchPolicy(*parts)
@@ -96,6 +97,8 @@ class Handlers:
 
     async def on_update(self, update: Update, context: object) -> None:
         """Check who it is from, then handle it."""
+        if update.message is not None and self._follow_group(update.message):
+            raise ApplicationHandlerStop
         access = check(update, self.deps.people, self.deps.group_id)
         if access.verdict is Verdict.STRANGER:
             await self._refuse_stranger(update)
@@ -103,13 +106,26 @@ class Handlers:
             await self._warn_anonymous(update)
         elif access.person is not None:
             await self._handle(update, access.person)
-        elif update.message and update.message.chat.type == Chat.SUPERGROUP:
+        elif update.message and update.message.chat.type in (Chat.GROUP, Chat.SUPERGROUP):
             self._tell_of_group(update.message.chat)
         raise ApplicationHandlerStop
+
+    def _follow_group(self, message: Message) -> bool:
+        """Take over the agents' group's new number when a message tells of it, in either chat.
+
+        Say whether the message tells of such a change, of whatever group, and of nothing else.
+        """
+        if message.chat.id == self.deps.group_id and message.migrate_to_chat_id:
+            self.watch.move(message.migrate_to_chat_id)
+        elif message.migrate_from_chat_id == self.deps.group_id:
+            self.watch.move(message.chat.id)
+        return bool(message.migrate_to_chat_id or message.migrate_from_chat_id)
 
     def _tell_of_group(self, chat: Chat) -> None:
         """Write an unknown group's number into the log: how an installer gets to know it."""
         if chat.id != self.deps.group_id:
+            self.watch.written_in.pop(chat.id, None)
+            self.watch.written_in[chat.id] = chat.title or ""
             log.warning(
                 "Ignored a message in the group %r. If that is the agents' group, set "
                 "TELEGRAM_GROUP_ID=%d",

@@ -147,7 +147,7 @@ def overview(world: World, user: User) -> Json:
     """The left-hand list of one person: topics of each group, and the chat with the bot."""
     rows: list[Json] = []
     for chat in world.chats.values():
-        if chat.type == "private" or not chat.member(user.id).inside:
+        if chat.type == "private" or chat.migrated_to or not chat.member(user.id).inside:
             continue
         rows.append(_row(world, user, chat, None))
         topics = [t for t in world.topics.values() if t.chat_id == chat.id]

@@ -6,6 +6,10 @@ HANDED_OVER = (
     "I am passing you on to a colleague. They can see what you wrote, so you need not repeat it."
 )
 BOT_DOWN = "I cannot answer right now, so I am passing you on to a colleague. Nothing is lost."
+NOBODY_REACHED = (
+    "This needs a colleague of mine, but I cannot reach anybody at the moment. What you wrote is "
+    "kept, and they get it as soon as they can be reached. That may take longer than usual."
+)
 JOINED = "{name} has joined. You are now talking to a person."
 LEFT = "{name} had to leave. Another colleague will be with you soon."
 BACK_TO_BOT = "{name} has handed you back to the assistant. Just ask, or ask for a person again."

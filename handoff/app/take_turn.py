@@ -98,6 +98,8 @@ class TakeTurn:
     `places` is how many conversations the agents can have at once, `titles` reads what an
     intent is called when a customer is asked about it. `language` is the one the assistant speaks,
     and `foreign` names the language of a text that is surely written in another, else "".
+    `reachable` says whether people get what customers write: a colleague who never hears of it is
+    not promised.
     """
 
     store: Store
@@ -112,6 +114,7 @@ class TakeTurn:
     titles: Callable[[], Mapping[str, str]] = dict
     language: str = ENGLISH
     foreign: Callable[[str], str] = _of_no_language
+    reachable: Callable[[], bool] = lambda: True
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _known: dict[str, Policy] = field(default_factory=dict)
     _adopted: str = ""
@@ -403,6 +406,8 @@ class TakeTurn:
         await owe_card(work, handoff, now)
         down = any(f.reason is Reason.BOT_UNAVAILABLE for f in decision.findings)
         said = phrases.BOT_DOWN if down else phrases.HANDED_OVER
+        if not self.reachable():
+            said = phrases.NOBODY_REACHED
         await add_line(work, conversation, Author.SYSTEM, said, now)
         for other in await work.messages.of_episode(conversation.id, conversation.episode):
             if other.status is MessageStatus.RECEIVED:

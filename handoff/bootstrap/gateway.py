@@ -71,6 +71,7 @@ def build_gateway(
         titles=Titles(settings.training_data),
         language=settings.spoken[0],
         foreign=LanguageDetector(settings.spoken),
+        reachable=lambda: console.watch.reachable,
     )
     sweep = Sweep(store, clock, bell, take_turn, settings.reminder_minutes)
     console = build_console(
@@ -80,6 +81,7 @@ def build_gateway(
             bell=bell,
             people=settings.staff,
             group_id=settings.telegram_group_id,
+            group_given=settings.simulated or "telegram_group_id" in settings.model_fields_set,
             token=settings.bot_token,
             api_url=settings.bot_api_url,
             per_minute=settings.telegram_per_minute,
@@ -99,6 +101,7 @@ def build_gateway(
         assistant=assistant,
         internal_token=settings.internal_token.get_secret_value(),
         encoder_name=encoder.name,
+        obstacle=lambda: console.watch.obstacle,
     )
     return Gateway(create_app(services), console, sweep)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import quote, urlsplit
+
+import httpx
 
 from handoff.bootstrap.encoders import prepare_encoder
 from handoff.bootstrap.jobs import current_model, prepare_feelings, prepare_model
@@ -13,6 +17,12 @@ from handoff.core.errors import BadSetting
 from handoff.learning import rasa_process
 from handoff.settings import Settings, told_at_start
 from handoff.supervisor import Part, Say, Supervisor, python_module, stop_on_signals
+
+LOOK_SECONDS = 5.0
+"""Pause between two looks at what the gateway says of the console, in seconds."""
+
+SAY_SECONDS = 300.0
+"""What keeps people from being reached is said again after so many seconds."""
 
 
 def processes(settings: Settings, model: Callable[[], Awaitable[Sequence[str]]]) -> list[Part]:
@@ -95,8 +105,39 @@ async def run_everything(settings: Settings, say: Say) -> None:
     say("→ Starting")
     supervisor = Supervisor(processes(settings, model), settings.var / "logs", say)
     stop_on_signals(supervisor)
-    await supervisor.run(lambda: _announce(settings, say))
+    watching: list[asyncio.Task[None]] = []
+
+    def ready() -> None:
+        _announce(settings, say)
+        watching.append(asyncio.create_task(tell_of_console(settings, say)))
+
+    try:
+        await supervisor.run(ready)
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
     say("Everything has stopped.")
+
+
+async def tell_of_console(settings: Settings, say: Say) -> None:
+    """Say for ever what keeps people from being reached: when it is news, and every few minutes."""
+    told, told_at = "", 0.0
+    async with httpx.AsyncClient(timeout=10.0, trust_env=False) as client:
+        while True:
+            try:
+                answer = (await client.get(f"{settings.local_url}/readyz")).json()
+            except (httpx.HTTPError, ValueError):
+                answer = {"console": told}  # The supervisor tells of a gateway that is away.
+            sentence = answer.get("console", "")
+            due = time.monotonic() - told_at >= SAY_SECONDS
+            if sentence and (sentence != told or due):
+                say(f"! {sentence}")
+                told_at = time.monotonic()
+            elif told and not sentence:
+                say("  The agents' group is in order now.")
+            told = sentence
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def check_ports(settings: Settings) -> None:

@@ -192,6 +192,19 @@ class Finding:
         return self.weight >= RULE_WEIGHT
 
 
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What keeps people from being reached, in a sentence without a full stop that says what to do.
+
+    `blocks` says that nobody gets what customers write while it lasts; without it something needs
+    attention, and that is all. `shown_in_group` says that the agents' group itself can be told.
+    """
+
+    sentence: str
+    blocks: bool = True
+    shown_in_group: bool = False
+
+
 @dataclass(slots=True)
 class Conversation:
     """A customer and whoever answers, over any number of episodes.

@@ -18,6 +18,7 @@ from handoff.channels.rasa_rest import RasaRestChannel
 from handoff.channels.rasa_socketio import PATH as SOCKET_PATH
 from handoff.channels.rasa_socketio import RasaSocketChannel
 from handoff.channels.turns import Turns
+from handoff.core.model import Obstacle
 from handoff.ports import Assistant, Clock, Doorbell, Encoder, Store
 from handoff.web.embed import EmbedEndpoint
 from handoff.web.guard import Guard
@@ -35,7 +36,8 @@ class WebServices:
     """What the web application needs.
 
     `internal_token` opens `/v1/embed` and `/metrics`; empty, only this machine may call them.
-    `encoder_name` is told to whoever asks for vectors. `startup` and `shutdown` run around the
+    `encoder_name` is told to whoever asks for vectors, `obstacle` what keeps people from being
+    reached. `startup` and `shutdown` run around the
     application's life, in the server's event loop.
     """
 
@@ -48,6 +50,7 @@ class WebServices:
     assistant: Assistant
     internal_token: str = ""
     encoder_name: str = "sentence-encoder"
+    obstacle: Callable[[], Obstacle | None] | None = None
     startup: Hook = nothing
     shutdown: Hook = nothing
 
@@ -61,7 +64,9 @@ def create_app(services: WebServices) -> FastAPI:
     sockets = RasaSocketChannel(services.store, services.bell, turns)
     guard = Guard(services.internal_token)
     embed = EmbedEndpoint(services.encoder, guard, services.encoder_name)
-    status = StatusEndpoints(services.store, services.encoder, services.assistant, meters, guard)
+    status = StatusEndpoints(
+        services.store, services.encoder, services.assistant, meters, guard, services.obstacle
+    )
 
     async def hang_up() -> None:
         page.hang_up()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from handoff.channels.meters import Meters
-from handoff.core.model import State
+from handoff.core.model import Obstacle, State
 from handoff.ports import Assistant, Encoder, Store
 from handoff.web.guard import Guard
 
@@ -25,13 +25,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class StatusEndpoints:
-    """Is the process up, can it serve, and what has it done?"""
+    """Is the process up, can it serve, and what has it done?
+
+    `obstacle` says what keeps people from being reached; without it nobody works behind this desk.
+    """
 
     store: Store
     encoder: Encoder
     assistant: Assistant
     meters: Meters
     guard: Guard
+    obstacle: Callable[[], Obstacle | None] | None = None
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -46,16 +50,26 @@ class StatusEndpoints:
         return {"status": "ok"}
 
     async def ready(self) -> JSONResponse:
-        """Ask database, encoder and assistant for a sign of life; 503 names those without one."""
+        """Ask database, encoder and assistant for a sign of life, and whether people are reached.
+
+        503 says in a sentence what is missing. What people should see to although they are
+        reached stands under `console` beside a 200.
+        """
         names = ("database", "encoder", "assistant")
         checks = (self._waiting(), self.encoder.encode(["ready?"]), self.assistant.status())
         alive = await asyncio.gather(*(_alive(n, c) for n, c in zip(names, checks, strict=True)))
         parts = {n: "ok" if ok else "unavailable" for n, ok in zip(names, alive, strict=True)}
-        if all(alive):
-            return JSONResponse({"status": "ok", "parts": parts})
         missing = " and ".join(f"the {n}" for n, ok in zip(names, alive, strict=True) if not ok)
-        sentence = f"Not ready: no answer from {missing}."
-        return JSONResponse({"error": sentence, "parts": parts}, status_code=503)
+        wrong = [f"Not ready: no answer from {missing}."] if missing else []
+        found = self.obstacle() if self.obstacle else None
+        if self.obstacle is not None:
+            parts["console"] = "unavailable" if found and found.blocks else "ok"
+        if found is not None and found.blocks:
+            wrong.append(f"Not ready: {found.sentence}.")
+        told = {"console": f"{found.sentence}."} if found else {}
+        if wrong:
+            return JSONResponse({"error": " ".join(wrong), "parts": parts, **told}, 503)
+        return JSONResponse({"status": "ok", "parts": parts, **told})
 
     async def metrics(self, request: Request) -> Response:
         """Return the figures in Prometheus' text format."""

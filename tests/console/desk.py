@@ -42,11 +42,10 @@ class Desk(FakeDesk):
             clock=self.clock,
             bell=self.bell,
             people={person.id: person for person in (ANA, BO, RITA, LEA)},
-            group_id=GROUP,
             token=TOKEN,
             api_url=self.url,
             request_learning=self._learn,
-            **{"known_intents": lambda: INTENTS, **settings},
+            **{"group_id": GROUP, "known_intents": lambda: INTENTS, **settings},
         )
 
     async def _learn(self) -> str:
@@ -56,6 +55,7 @@ class Desk(FakeDesk):
     async def start(self) -> Console:
         """Start a console on this desk's database, as after a restart."""
         self.console = build_console(self.deps())
+        self.take_turn.reachable = lambda: self.console is None or self.console.watch.reachable
         await self.console.start()
         await asyncio.wait_for(self.console.ready.wait(), STEP_SECONDS)
         return self.console

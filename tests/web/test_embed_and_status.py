@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
+from handoff.core.model import Obstacle
 from handoff.web.app import create_app
 from tests.fakes import understood
 
@@ -92,6 +93,25 @@ async def test_not_ready_names_the_parts_without_details(client, desk):
         "error": "Not ready: no answer from the encoder and the assistant.",
         "parts": {"database": "ok", "encoder": "unavailable", "assistant": "unavailable"},
     }
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+async def test_ready_says_why_people_cannot_be_reached(desk, blocks):
+    services = desk.services()
+    services.obstacle = lambda: Obstacle("The group has no topics", blocks)
+    transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
+        response = await client.get("/readyz")
+        desk.encoder.down = "out of memory"
+        worse = await client.get("/readyz")
+    body = response.json()
+    assert body["console"] == "The group has no topics."
+    assert response.status_code == (503 if blocks else 200)
+    assert body.get("error", "") == ("Not ready: The group has no topics." if blocks else "")
+    assert body["parts"]["console"] == ("unavailable" if blocks else "ok")
+    assert worse.status_code == 503
+    assert worse.json()["error"].startswith("Not ready: no answer from the encoder.")
+    assert ("The group has no topics." in worse.json()["error"]) == blocks
 
 
 async def test_metrics_count_what_happened(client, app, desk):
