@@ -19,6 +19,8 @@ from agent_console.deps import OUTBOX, ConsoleDeps, conversation_of, view_payloa
 from agent_console.group_watch import GroupWatch
 from agent_console.policy_views import SHOWN, limits_moved, limits_now, policies
 from agent_console.presses import Presses
+from agent_console.quoting import Quoting
+from agent_console.richtext import Entity, as_plain
 from agent_console.router import Command, read
 from handoff.app.claim import Claim
 from handoff.app.give_up import Release, ReturnToBot
@@ -69,6 +71,7 @@ class Handlers:
         self.say, self.note = Say(*parts), Note(*parts)
         self._switch = SwitchPolicy(*parts)
         self.presses = Presses(deps)
+        self._quoting = Quoting(deps.store)
         self._commands: dict[str, Action] = {
             "claim": self._step(Claim(*parts), Event.CLAIM, "You have this conversation."),
             "release": self._step(Release(*parts), Event.RELEASE, "A colleague can take it now."),
@@ -213,13 +216,23 @@ class Handlers:
         if meant is None:
             return
         if isinstance(meant, Command):
-            await self._command(told, meant)
+            start = text.rfind(meant.rest) if meant.rest else len(text)
+            rest = as_plain(text, entities_of(told.message), start).strip()
+            await self._command(told, replace(meant, rest=rest))
         elif told.conversation_id:
-            await self._to_customer(told, told.conversation_id, meant.text)
+            plain = as_plain(text, entities_of(told.message), len(text) - len(meant.text))
+            await self._to_customer(told, told.conversation_id, plain)
 
     async def _to_customer(self, told: Told, conversation_id: str, text: str) -> None:
         try:
-            await self.say(conversation_id, told.person, text, told.client_id)
+            quoted, kept_back = await self._quoting.of(told.message, conversation_id)
+            await self.say(conversation_id, told.person, quoted + text, told.client_id)
+            if kept_back:
+                key = f"quote:{told.update_id}"
+                await self.answer(told, views.plain(views.QUOTE_NOT_SENT), FIRST, key)
+            if any(e.type == "strikethrough" for e in told.message.entities):
+                key = f"crossed:{told.update_id}"
+                await self.answer(told, views.plain(views.CROSSED_OUT), FIRST, key)
         except (NotYours, NotClaimed) as error:
             async with self.deps.store() as work:
                 conversation, handoff = await load(work, conversation_id)
@@ -357,6 +370,11 @@ class Handlers:
 
     async def _help(self, told: Told, rest: str) -> None:
         await self.answer(told, views.help_text(told.person))
+
+
+def entities_of(message: Message) -> list[Entity]:
+    """Return the formatting of a message's text."""
+    return [Entity(str(e.type), e.offset, e.length, e.url) for e in message.entities]
 
 
 def _place(message: Message) -> dict[str, int | None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 TEXT_UNITS = 4096
@@ -50,6 +52,71 @@ class Rich:
     def line(self, text: str = "", *types: str) -> Rich:
         """Append `text` and a line break outside the formatting."""
         return self.add(text, *types).add("\n")
+
+
+def as_plain(text: str, entities: Iterable[Entity], start: int = 0) -> str:
+    """Return `text` from index `start` on as plain characters that keep what formatting said.
+
+    The address of a formatted link stands in brackets behind its words, and the lines of a quote
+    begin with `>`, with a blank line before what follows it.
+    """
+    index = _indexes(text)
+    added: list[tuple[int, int, str]] = []
+    spans = {(e.type, e.url, index(e.offset), index(e.offset + e.length)) for e in entities}
+    for kind, url, begin, end in _joined_spans(spans):
+        begin = max(begin, start)
+        words = text[begin:end]
+        if not words.strip():
+            continue
+        if kind == "text_link" and url and _address(url) != _address(words):
+            behind = begin + len(words.rstrip())
+            added.append((behind, 0, f" ({url.removeprefix('mailto:').removeprefix('tel:')})"))
+        elif kind in ("blockquote", "expandable_blockquote"):
+            behind = begin + len(words.rstrip("\n"))
+            if begin > start and text[begin - 1] != "\n":
+                added.append((begin, 1, "\n"))
+            lines = [begin, *(begin + m.end() for m in re.finditer("\n", text[begin:behind]))]
+            added += [(line, 2, "> ") for line in lines]
+            rest = text[behind:]
+            if rest.strip():
+                breaks = len(rest) - len(rest.lstrip("\n"))
+                added.append((behind, 1, "\n" * max(0, 2 - breaks)))
+    plain, last = "", start
+    for at, _, extra in sorted(added):
+        plain += text[last:at] + extra
+        last = at
+    return plain + text[last:]
+
+
+def _indexes(text: str):
+    """Return a function from an offset in UTF-16 units to an index of `text`."""
+    indexes = [i for i, c in enumerate(text) for _ in range(2 if ord(c) > 0xFFFF else 1)]
+    return lambda offset: indexes[offset] if 0 <= offset < len(indexes) else len(text)
+
+
+def _joined_spans(
+    spans: Iterable[tuple[str, str | None, int, int]],
+) -> list[tuple[str, str | None, int, int]]:
+    """Return spans in order; those of one kind and address that touch each other are one.
+
+    Telegram cuts a link or a quote in two where other formatting begins or ends inside it.
+    """
+    joined: list[tuple[str, str | None, int, int]] = []
+    for kind, url, begin, end in sorted(spans, key=lambda s: (s[0], s[1] or "", s[2], s[3])):
+        if joined and joined[-1][:2] == (kind, url) and begin <= joined[-1][3]:
+            begin, end = joined[-1][2], max(end, joined.pop()[3])
+        joined.append((kind, url, begin, end))
+    return joined
+
+
+def _address(text: str) -> str:
+    """Return what makes two ways to write an address the same."""
+    return re.sub(r"^(?:https?://|mailto:|tel:)", "", text.strip().casefold()).rstrip("/")
+
+
+def quote(text: str) -> str:
+    """Return `text` with every line marked as quoted."""
+    return "\n".join(f"> {line}" for line in text.split("\n"))
 
 
 def utf16_len(text: str) -> int:

@@ -491,6 +491,11 @@ ANONYMOUS = (
     "who it was. Nothing was passed on. Switch off “Remain anonymous” and write again."
 )
 ONLY_TEXT = "⚠️ Only text is passed on to the customer. This was not sent."
+QUOTE_NOT_SENT = (
+    "⚠️ Sent without what you quoted: the customer has never seen it, so it stays inside the desk. "
+    "Write what they need to know of it."
+)
+CROSSED_OUT = "⚠️ The customer sees the words you crossed out like any others."
 EDITED = "⚠️ Edits do not reach the customer: they still see the text as it was first sent."
 SET_ASIDE = (
     "⚠️ An error here kept this from being handled, so it may not have reached the customer or had "

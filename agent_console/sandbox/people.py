@@ -27,7 +27,14 @@ from .model import (
 from .reactions import ALLOWED_REACTIONS
 from .render import callback_json, chat_json, reactions_json, user_json
 from .state import BOT_RIGHTS, World
-from .text import CAPTION_LIMIT, TEXT_LIMIT, clean_text, find_entities, utf16_length
+from .text import (
+    CAPTION_LIMIT,
+    TEXT_LIMIT,
+    clean_text,
+    find_entities,
+    read_entities,
+    utf16_length,
+)
 from .views import chat_view, message_view, read_key, topic_view, user_view
 
 Json = dict[str, Any]
@@ -246,16 +253,46 @@ _SEND_FIELDS = {"user_id", "chat_id", "topic_id", "text", "reply_to", "anonymous
 
 def write(world: World, body: Any) -> Json:
     """Write a text message into a topic, General (topic_id 0) or the chat with the bot."""
-    fields = Fields(body, _SEND_FIELDS)
-    text, _ = clean_text(fields.text("text"), [])
+    fields = Fields(body, _SEND_FIELDS | {"entities", "quote"})
+    try:
+        given = read_entities(fields.get("entities"))
+        text, given = clean_text(fields.text("text"), given)
+    except ApiError as error:
+        raise SimError(400, f"The entities were refused: {error.description}.") from None
     if not text:
         raise SimError(400, "The text must not be empty.")
     if utf16_length(text) > TEXT_LIMIT:
         raise SimError(400, f"The text is longer than {TEXT_LIMIT} UTF-16 units.")
-    entities = find_entities(text, [])
+    entities = find_entities(text, given)
     content: Json = {"text": text, **({"entities": entities} if entities else {})}
     place = _place(world, fields)
+    content |= _answering(world, fields, place)
     return message_view(world, _post(world, fields, place, content))
+
+
+def _answering(world: World, fields: Fields, place: tuple[Chat, User, int, Message | None]) -> Json:
+    """What a message says of the one it answers: the part chosen, and where it is, if elsewhere."""
+    _, _, topic_id, original = place
+    part = fields.text("quote", "")
+    if original is None:
+        if part:
+            raise SimError(400, "Only an answer (reply_to) can quote.")
+        return {}
+    body: Json = {}
+    if part:
+        words = original.content.get("text") or original.content.get("caption") or ""
+        if part not in words:
+            raise SimError(400, "QUOTE_TEXT_INVALID: the message answered does not say this.")
+        position = utf16_length(words[: words.index(part)])
+        body["quote"] = {"text": part, "position": position, "is_manual": True}
+    if original.topic_id != topic_id:
+        sender = user_json(world.users[original.sender_id])
+        body["external_reply"] = {
+            "origin": {"type": "user", "date": original.date, "sender_user": sender},
+            "chat": chat_json(world, world.chats[original.chat_id]),
+            "message_id": original.id,
+        }
+    return body
 
 
 def send_photo(world: World, body: Any) -> Json:
@@ -278,6 +315,7 @@ def send_photo(world: World, body: Any) -> Json:
         content["caption"] = caption
         entities = find_entities(caption, [])
         content |= {"caption_entities": entities} if entities else {}
+    content |= _answering(world, fields, place)
     return message_view(world, _post(world, fields, place, content))
 
 
@@ -292,8 +330,6 @@ def _place(world: World, fields: Fields) -> tuple[Chat, User, int, Message | Non
         topic = topic_in(world, chat.id, topic_id)
         if not world.may_write(user.id, topic):
             raise SimError(403, f"TOPIC_CLOSED: {user.name} cannot write in a closed topic.")
-    if original and original.topic_id != topic_id:
-        raise SimError(400, "The message to answer is in another topic.")
     if fields.flag("anonymous"):
         if chat.member(user.id).status not in ("creator", "administrator"):
             raise SimError(403, "Only an administrator of a group can write anonymously.")
@@ -312,14 +348,15 @@ def _post(
         world.touch("chat", chat.id)
     # An answer in General carries the id of the message its chain began with, as Telegram's does,
     # though it is in no topic; a bot that routes by message_thread_id alone trips over it.
-    in_general = chat.is_forum and not topic_id and original is not None
-    root = (original.root_id or original.id) if in_general and original else 0
+    here = original if original and original.topic_id == topic_id else None
+    in_general = chat.is_forum and not topic_id and here is not None
+    root = (here.root_id or here.id) if in_general and here else 0
     return world.add_message(
         chat,
         user.id,
         content,
         topic_id=topic_id,
-        reply_to=original.id if original else 0,
+        reply_to=here.id if here else 0,
         root_id=root,
     )
 

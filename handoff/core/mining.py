@@ -24,6 +24,7 @@ from handoff.core.model import (
     Truth,
     new_id,
 )
+from handoff.core.text import without_quotes
 
 TEXTS_PER_HANDOFF = 3
 """How many customer messages one handoff may teach: a reviewer's time is short."""
@@ -263,7 +264,7 @@ def answer_of(episode: Episode) -> str:
 
     Paragraphs stay lines. Empty where nothing is left: then there is nothing to teach.
     """
-    said = [m.text for m in episode.lines if m.author is Author.AGENT]
+    said = [without_quotes(m.text) for m in episode.lines if m.author is Author.AGENT]
     lines = (_substance(line, episode.names) for text in said for line in text.splitlines())
     return _shortened([line for line in lines if line])
 

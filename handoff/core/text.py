@@ -13,6 +13,9 @@ from handoff.core.limits import CONTEXT_BYTES, CONTEXT_LEVELS, KEY_CHARACTERS, M
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|[\r\n]+")
 """Between two sentences: after an end mark, or at a line break."""
 
+_QUOTED = re.compile(r"^>[^\n]*(?:\n+|$)", re.MULTILINE)
+"""A quoted line, as the console passes quotes on."""
+
 
 def check_text(text: str) -> str:
     """Return `text` without surrounding white space, or raise the refusal that names its fault.
@@ -64,6 +67,11 @@ def _levels(value: Any, most: int) -> int:
     if most == 0 or not isinstance(value, dict | list):
         return 0
     return 1 + max((_levels(part, most - 1) for part in inside), default=0)
+
+
+def without_quotes(text: str) -> str:
+    """Return what was said itself: lines that begin with `>` repeat what somebody said before."""
+    return _QUOTED.sub("", text).strip()
 
 
 def sentences(text: str) -> list[str]:

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent_console.richtext import TEXT_UNITS, Rich, cut, one_line, split, utf16_len
+from agent_console.richtext import (
+    TEXT_UNITS,
+    Entity,
+    Rich,
+    as_plain,
+    cut,
+    one_line,
+    quote,
+    split,
+    utf16_len,
+)
 from agent_console.views import view_of
 
 TEXT = st.text(
@@ -80,3 +90,67 @@ def test_entities_lie_inside_the_text(parts: list[tuple[str, str]]) -> None:
 def test_offsets_count_utf16_units() -> None:
     view = view_of(Rich().add("😀 ").add("bold", "bold"))
     assert (view.entities[0].offset, view.entities[0].length) == (3, 4)
+
+
+SHOP = "https://shop.example/size?x=(1)"
+
+
+def formatted(*parts: str | tuple[str, str] | tuple[str, str, str]) -> tuple[str, list[Entity]]:
+    """Return a text and its entities; a part may be (words, type) or (words, type, address)."""
+    rich = Rich()
+    for part in parts:
+        words, *how = (part,) if isinstance(part, str) else part
+        rich.add(words, *how[:1], url=how[1] if len(how) > 1 else None)
+    return rich.text, rich.entities
+
+
+@pytest.mark.parametrize(
+    ("parts", "plain"),
+    [
+        (("See ", ("our table", "text_link", SHOP), "."), f"See our table ({SHOP})."),
+        (("😀👩‍🚀 ", ("الجدول", "text_link", SHOP)), f"😀👩‍🚀 الجدول ({SHOP})"),
+        ((("words \n", "text_link", SHOP), "next"), f"words ({SHOP}) \nnext"),
+        ((("a", "text_link", SHOP), ("b", "text_link", SHOP)), f"ab ({SHOP})"),
+        ((("a", "text_link", SHOP), ("b", "text_link", "https://b.example")),
+         f"a ({SHOP})b (https://b.example)"),
+        ((("shop.example", "text_link", "http://shop.example/"),), "shop.example"),
+        (((SHOP, "text_link", SHOP),), SHOP),
+        ((("https://bank.example", "text_link", "https://evil.example"),),
+         "https://bank.example (https://evil.example)"),
+        ((("write us", "text_link", "mailto:help@shop.example"),), "write us (help@shop.example)"),
+        ((("first\nsecond", "blockquote"), "\nanswer"), "> first\n> second\n\nanswer"),
+        ((("first\n", "expandable_blockquote"), "answer"), "> first\n\nanswer"),
+        (("before", ("said", "blockquote"), "\n\nafter"), "before\n> said\n\nafter"),
+        ((("said", "blockquote"),), "> said"),
+        ((("bold", "bold"), " ", ("code", "code"), " ", ("s", "spoiler")), "bold code s"),
+        ((("  ", "text_link", SHOP), "x"), "  x"),
+    ],
+)  # fmt: skip
+def test_formatting_that_says_something_stays_in_plain_text(parts, plain) -> None:
+    assert as_plain(*formatted(*parts)) == plain
+
+
+def test_a_link_inside_a_quote_keeps_its_address() -> None:
+    text = "see here\nok"
+    entities = [Entity("blockquote", 0, 8), Entity("text_link", 4, 4, SHOP)]
+    assert as_plain(text, entities) == f"> see here ({SHOP})\n\nok"
+
+
+def test_what_stands_before_the_start_is_left_out() -> None:
+    text, entities = formatted("/note see ", ("here", "text_link", SHOP))
+    assert as_plain(text, entities, len("/note ")) == f"see here ({SHOP})"
+    text, entities = formatted("/", ("/a", "text_link", SHOP))
+    assert as_plain(text, entities, 1) == f"/a ({SHOP})"
+
+
+@given(TEXT, st.lists(st.tuples(st.sampled_from(["text_link", "blockquote", "bold"]),
+                                st.integers(0, 60), st.integers(0, 60)), max_size=4))  # fmt: skip
+def test_no_character_is_lost_whatever_the_entities(text, spans) -> None:
+    plain = as_plain(text, [Entity(kind, o, n, "https://a.example") for kind, o, n in spans])
+    left = iter(plain)
+    assert all(character in left for character in text), "the text stands in it, in order"
+    assert spans or plain == text
+
+
+def test_a_quote_is_a_mark_on_every_line() -> None:
+    assert quote("a\n\nb") == "> a\n> \n> b"

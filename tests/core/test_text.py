@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handoff.core.errors import EmptyText, InvalidKey, TextTooLong, UnreadableText
-from handoff.core.text import check_key, check_text, plain_for_assistant, sentences
+from handoff.core.text import (
+    check_key,
+    check_text,
+    plain_for_assistant,
+    sentences,
+    without_quotes,
+)
 
 
 @pytest.mark.parametrize(
@@ -113,3 +119,17 @@ def test_sentences_end_at_end_marks_and_line_breaks(text: str, parts: list[str])
 @given(st.text())
 def test_sentences_lose_nothing_but_white_space(text: str) -> None:
     assert "".join("".join(sentences(text)).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("> where is it?\n\nOn its way.", "On its way."),
+        ("a\n> b\n> c\n\nd", "a\nd"),
+        ("> only a quote", ""),
+        ("3 > 2", "3 > 2"),
+        ("nothing quoted", "nothing quoted"),
+    ],
+)
+def test_what_is_quoted_is_not_said(text, own):
+    assert without_quotes(text) == own

@@ -267,7 +267,7 @@ def test_the_answer_joins_the_agents_lines_and_nobody_elses():
             "note: she always asks this",
             "agent: You can use two gift cards per order.",
             "customer: great, thanks",
-            "agent: Enter both codes at checkout.",
+            "agent: > Can I use two?\n> Gift cards, I mean.\n\nEnter both codes at checkout.",
             "agent: Anything else I can do for you?",
             "agent: Have a great day!",
         )

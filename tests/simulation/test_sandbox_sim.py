@@ -24,6 +24,19 @@ BAD = [
     ("messages", {"user_id": 1001, "chat_id": GROUP, "text": "x", "topic_id": 9}, 404, "topic"),
     ("messages", {"user_id": 1001, "chat_id": GROUP, "text": "x", "reply_to": 9}, 404, "message"),
     ("messages", [], 400, "object"),
+    ("messages", {"user_id": 1001, "chat_id": GROUP, "text": "x", "quote": "x"}, 400, "reply_to"),
+    ("messages", {"user_id": 1001, "chat_id": GROUP, "text": "x", "entities": 3}, 400, "array"),
+    (
+        "messages",
+        {
+            "user_id": 1001,
+            "chat_id": GROUP,
+            "text": "x",
+            "entities": [{"type": "text_link", "offset": 0, "length": 1}],
+        },
+        400,
+        "url",
+    ),
     ("edit", {"user_id": 1001, "chat_id": GROUP, "message_id": 9, "text": "x"}, 404, "message"),
     ("press", {"user_id": 1001, "chat_id": GROUP, "message_id": 9, "button": "x"}, 404, "message"),
     ("press", {"wait": -1}, 400, "wait"),
@@ -142,3 +155,20 @@ def test_edits_reach_the_bot(bot: Bot, people: People) -> None:
     assert people.refused("edit", user_id=1002, **place, text="x")[0] == 403
     assert people.refused("edit", user_id=1001, **place, text="the")[0] == 409
     assert people.get("messages", chat_id=GROUP)[0]["edited"] is True
+
+
+def test_formatting_and_quotes_reach_the_bot_as_telegram_sends_them(bot: Bot, people: People):
+    topic = bot.ok("createForumTopic", chat_id=GROUP, name="T")["message_thread_id"]
+    asked = bot.ok("sendMessage", chat_id=GROUP, message_thread_id=topic, text="😀 where is it?")
+    link = {"type": "text_link", "offset": 0, "length": 4, "url": "https://shop.example/a"}
+    here = {"topic_id": topic, "reply_to": asked["message_id"], "quote": "where"}
+    people.write(1001, "here it is", entities=[link], **here)
+    people.write(1001, "and elsewhere", topic_id=0, **{k: here[k] for k in ("reply_to", "quote")})
+    messages = [update["message"] for update in bot.ok("getUpdates") if "message" in update]
+    first, second = [message for message in messages if "text" in message]
+    assert first["entities"] == [link]
+    assert first["quote"] == {"text": "where", "position": 3, "is_manual": True}
+    assert first["reply_to_message"]["message_id"] == asked["message_id"]
+    assert second["quote"]["text"] == "where" and "reply_to_message" not in second
+    assert second["external_reply"]["message_id"] == asked["message_id"]
+    assert "is_topic_message" not in second and "message_thread_id" not in second

@@ -257,7 +257,7 @@ async def test_what_an_agent_quotes_looks_like_a_quote(context, address, desk):
     await expect(bubbles(page, "system")).to_have_count(1)
     (handoff,) = await desk.handoffs()
     await desk.claim(handoff.conversation_id, ANA)
-    said = "> <b>where</b> is it?\n> שלום\nOn its way.\n\n3 > 2\n> see https://shop.example/a"
+    said = "> <b>where</b> is it?\n> שלום\n\nOn its way.\n\n3 > 2\n> see https://shop.example/a"
     await desk.say(handoff.conversation_id, ANA, said, "s1")
     agent = bubbles(page, "agent")
     await expect(agent.locator("blockquote")).to_have_text(

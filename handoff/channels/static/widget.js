@@ -177,7 +177,8 @@
     const parts = [];
     for (const [run] of text.matchAll(/(?:^>.*\n?)+|(?:^(?!>).*\n?)+/gm)) {
       if (!run) continue;
-      const words = run.replace(/\n$/, "");
+      // What stands behind a quote is set apart from it by its frame.
+      const words = parts.length ? run.replace(/^\n|\n$/g, "") : run.replace(/\n$/, "");
       if (run.startsWith(">"))
         parts.push(el("blockquote", { dir: "auto" }, ...linked(words.replace(/^> ?/gm, ""))));
       else parts.push(...linked(words));
