@@ -27,6 +27,8 @@ from handoff.addresses import (
     reached_at,
     sqlite_address,
 )
+from handoff.app import phrases
+from handoff.app.greet import OPENINGS
 from handoff.core.costs import Costs
 from handoff.core.errors import BadSetting
 from handoff.core.evidence import named
@@ -47,6 +49,13 @@ SIMULATED_GROUP = -1001000000001
 
 SIMULATED_TOKEN = "100:SIMULATED-BOT-TOKEN"
 """The token of the simulated bot; it opens nothing but the simulator."""
+
+
+SIGNED_BY = (
+    *("HS256", "HS384", "HS512", "RS256", "RS384", "RS512"),
+    *("ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"),
+)
+"""Ways to sign a token; `none` is no signature."""
 
 
 class _FileSource(DotEnvSettingsSource):
@@ -246,6 +255,35 @@ class Settings(BaseSettings):
         description="Intents that mean “I want a person”, separated by commas.",
     )
 
+    cors: str = Field(
+        "",
+        alias="HANDOFF_CORS",
+        description="Origins whose pages may use Rasa's channels, separated by commas; `*`: any, "
+        "as Rasa's `--cors`. The desk's own chat is open to any.",
+    )
+    jwt_key: SecretStr = Field(
+        SecretStr(""),
+        alias="HANDOFF_JWT_KEY",
+        description="Key that tokens of Rasa's channels are signed with (Rasa's `jwt_key`). Empty: "
+        "whoever knows or guesses a sender reads that customer's answers.",
+    )
+    jwt_method: str = Field(
+        "HS256",
+        alias="HANDOFF_JWT_METHOD",
+        description="How they are signed (Rasa's `jwt_method`).",
+    )
+    openings: str = Field(
+        ", ".join(f"/{name}" for name in sorted(OPENINGS)),
+        alias="HANDOFF_OPENING_PAYLOADS",
+        description="What widgets open a chat with, separated by commas: the assistant greets, and "
+        "nothing counts as written.",
+    )
+    acknowledgement: str = Field(
+        phrases.PASSED_ON,
+        alias="HANDOFF_REST_ACKNOWLEDGEMENT",
+        description="Answer over Rasa's REST channel while a person has the conversation and "
+        "nothing else is to be said. Empty: an empty list.",
+    )
     metadata_shown: str = Field(
         "",
         alias="HANDOFF_METADATA_SHOWN",
@@ -316,6 +354,34 @@ class Settings(BaseSettings):
     @classmethod
     def _is_path(cls, value: Path) -> Path:
         return value.expanduser()
+
+    @field_validator("cors")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        for origin in _listed(value):
+            try:
+                url = urlsplit(origin)
+                whole = f"{url.scheme}://{url.netloc}" == origin and url.hostname and url.port != 0
+            except ValueError:
+                whole = False
+            if origin not in ("*", "null") and not whole:
+                raise ValueError(f"“{origin}” is not an origin such as https://shop.example")
+        return value
+
+    @field_validator("jwt_method")
+    @classmethod
+    def _is_method(cls, value: str) -> str:
+        if value not in SIGNED_BY:
+            raise ValueError(f"“{value}” is not one of {', '.join(SIGNED_BY)}")
+        return value
+
+    @field_validator("openings")
+    @classmethod
+    def _are_payloads(cls, value: str) -> str:
+        for payload in _listed(value):
+            if not re.fullmatch(r"/[^/{}@\s][^{}@]*", payload):
+                raise ValueError(f"“{payload}” is not a payload such as /get_started")
+        return value
 
     @field_validator("people")
     @classmethod
@@ -398,8 +464,17 @@ class Settings(BaseSettings):
     @property
     def shown_fields(self) -> tuple[str, ...]:
         """Return the names of the metadata that agents see, in the owner's order."""
-        names = (name.strip() for name in self.metadata_shown.split(","))
-        return tuple(dict.fromkeys(filter(None, names)))
+        return _listed(self.metadata_shown)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Return the origins whose pages may use Rasa's channels, as browsers write them."""
+        return tuple(origin.lower() for origin in _listed(self.cors))
+
+    @property
+    def opening_intents(self) -> frozenset[str]:
+        """Return the intents that widgets open a chat with."""
+        return frozenset(payload.removeprefix("/") for payload in _listed(self.openings))
 
     def policy(self) -> Policy:
         """Return the policy as this desk's settings have it, before anything was learned."""
@@ -417,7 +492,7 @@ class Settings(BaseSettings):
     @property
     def spoken(self) -> list[str]:
         """Return the codes of the languages the assistant speaks, its first one first."""
-        return _listed(self.languages)
+        return [*_listed(self.languages)]
 
     @property
     def places(self) -> int:
@@ -426,8 +501,9 @@ class Settings(BaseSettings):
         return max(1, len(agents)) * self.places_per_agent
 
 
-def _listed(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _listed(text: str) -> tuple[str, ...]:
+    """Return what stands between commas, in order, each once."""
+    return tuple(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
 
 
 def _names(text: str) -> frozenset[str]:

@@ -22,6 +22,7 @@ from handoff.app.resolve import Reopen, Resolve
 from handoff.app.say import Note, Say
 from handoff.app.sweep import Sweep
 from handoff.app.take_turn import TakeTurn
+from handoff.channels.widgets import WidgetOptions
 from handoff.core.assistant import AssistantDomain, SlotMapping
 from handoff.core.errors import AssistantUnavailable, EncoderUnavailable
 from handoff.core.evidence import named
@@ -112,6 +113,7 @@ class FakeAssistant:
     down_for_turns: str = ""
     slot: str | None = None
     any_text: bool = False
+    intents: frozenset[str] = frozenset()
     heard: list[tuple[str, str]] = field(default_factory=list)
     given: list[dict[str, Any]] = field(default_factory=list)
     parsed: list[str] = field(default_factory=list)
@@ -147,7 +149,7 @@ class FakeAssistant:
         self._reach()
         kind = "from_text" if self.any_text else "from_entity"
         slots = {self.slot: (SlotMapping(kind, self.slot),)} if self.slot else {}
-        return AssistantDomain("fake-model", slots=slots)
+        return AssistantDomain("fake-model", self.intents, slots=slots)
 
     async def status(self) -> str:
         self._reach()
@@ -226,7 +228,9 @@ class FakeDesk:
         self.say, self.note = Say(*console), Note(*console)
         self.resolve, self.reopen = Resolve(*console), Reopen(*console)
 
-    def services(self, internal_token: str = "") -> WebServices:
+    def services(
+        self, internal_token: str = "", widgets: WidgetOptions | None = None
+    ) -> WebServices:
         """Return what the web application needs."""
         return WebServices(
             store=self.store,
@@ -237,6 +241,7 @@ class FakeDesk:
             encoder=self.encoder,
             assistant=self.assistant,
             internal_token=internal_token,
+            widgets=widgets or WidgetOptions(),
         )
 
     async def write(self, text: str, client_id: str | None = None, key: str = "kim") -> Received:

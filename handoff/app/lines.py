@@ -26,15 +26,22 @@ def conversation_topic(conversation_id: str) -> str:
 
 
 async def add_line(
-    work: Work, conversation: Conversation, author: Author, text: str, now: datetime, **fields: Any
+    work: Work,
+    conversation: Conversation,
+    author: Author,
+    text: str,
+    now: datetime,
+    episode: int | None = None,
+    **fields: Any,
 ) -> Message:
-    """Append a line; the caller saves the conversation."""
+    """Append a line, of the conversation's episode unless told; the caller saves the
+    conversation."""
     conversation.last_seq += 1
     conversation.updated_at = now
     message = Message(
         id=new_id(),
         conversation_id=conversation.id,
-        episode=conversation.episode,
+        episode=episode or conversation.episode,
         seq=conversation.last_seq,
         author=author,
         text=text,

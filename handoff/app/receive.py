@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from handoff.app.clarify import pressed
@@ -60,23 +61,16 @@ class Receive:
         check_key(inbound.customer_key, "A sender")
         if inbound.client_id is not None:
             check_key(inbound.client_id, "A message identifier")
-        context = self._context(inbound)
+        context = context_of(inbound)
         received = await retry_stale(lambda: self._store(inbound, text, context))
         self.bell.ring(received.conversation_id)
         self.bell.ring("outbox")
         return received
 
-    def _context(self, inbound: Inbound) -> dict[str, Any] | None:
-        try:
-            return as_context(inbound.context)
-        except ValueError as error:
-            log.warning("metadata sent over %s was left out: %s", inbound.channel, error)
-            return None
-
     async def _store(self, inbound: Inbound, text: str, context: dict[str, Any] | None) -> Received:
         now = self.clock.now()
         async with self.store() as work:
-            conversation = await self._conversation(work, inbound)
+            conversation = await conversation_of(work, inbound, now)
             if inbound.client_id is not None:
                 known = await work.messages.by_client_id(conversation.id, inbound.client_id)
                 if known is not None:
@@ -109,18 +103,28 @@ class Receive:
         same = [line for line in lines if line.episode == conversation.episode]
         return pressed(text, same, conversation.asking)
 
-    async def _conversation(self, work: Work, inbound: Inbound) -> Conversation:
-        found = await work.conversations.find(inbound.channel, inbound.customer_key)
-        if found is not None:
-            return found
-        now = self.clock.now()
-        conversation = Conversation(
-            id=new_id(),
-            channel=inbound.channel,
-            customer_key=inbound.customer_key,
-            customer_name=inbound.customer_name or f"Customer {inbound.customer_key[:6]}",
-            created_at=now,
-            updated_at=now,
-        )
-        await work.conversations.add(conversation)
-        return conversation
+
+async def conversation_of(work: Work, inbound: Inbound, now: datetime) -> Conversation:
+    """Return the conversation of whoever sent this, made where there is none yet."""
+    found = await work.conversations.find(inbound.channel, inbound.customer_key)
+    if found is not None:
+        return found
+    conversation = Conversation(
+        id=new_id(),
+        channel=inbound.channel,
+        customer_key=inbound.customer_key,
+        customer_name=inbound.customer_name or f"Customer {inbound.customer_key[:6]}",
+        created_at=now,
+        updated_at=now,
+    )
+    await work.conversations.add(conversation)
+    return conversation
+
+
+def context_of(inbound: Inbound) -> dict[str, Any] | None:
+    """Return what the page sent along as far as it can be kept."""
+    try:
+        return as_context(inbound.context)
+    except ValueError as error:
+        log.warning("metadata sent over %s was left out: %s", inbound.channel, error)
+        return None

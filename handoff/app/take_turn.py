@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -120,11 +121,16 @@ class TakeTurn:
     _adopted: str = ""
 
     async def __call__(self, conversation_id: str, message_id: str) -> None:
-        lock = self._locks.setdefault(conversation_id, asyncio.Lock())
-        async with lock:
+        async with self.alone(conversation_id):
             await self._take(conversation_id, message_id)
         self.bell.ring(conversation_id)
         self.bell.ring("outbox")
+
+    @asynccontextmanager
+    async def alone(self, conversation_id: str) -> AsyncIterator[None]:
+        """Let no turn of this conversation go on in this process meanwhile."""
+        async with self._locks.setdefault(conversation_id, asyncio.Lock()):
+            yield
 
     async def hand_over(self, conversation_id: str, message_id: str, why: str) -> None:
         """Give a message that cannot be decided to a person; harmless when it was decided."""
@@ -318,7 +324,7 @@ class TakeTurn:
         except AssistantUnavailable as error:
             why_silent = str(error)
         else:
-            turn.awaiting = await self._awaited(sender)
+            turn.awaiting = await self.awaited(sender)
         courtesy = is_courtesy(turn.parse, policy.desk)
         before = 0 if courtesy else said_before(earlier, turn.lines)
         judged = judge_turn(turn.lines, before, policy.limits, why_silent)
@@ -330,7 +336,7 @@ class TakeTurn:
         else:
             turn.verdict = replace(turn.verdict, evidence=evidence)
 
-    async def _awaited(self, sender: str) -> str | None:
+    async def awaited(self, sender: str) -> str | None:
         """Return the slot the bot asks for. What it has said stands, whether or not this is known:
 
         its actions are done, an order may be cancelled, and the customer must hear of it.

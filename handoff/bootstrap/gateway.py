@@ -31,6 +31,8 @@ from handoff.bootstrap.parts import (
     open_store,
     sockets_of,
 )
+from handoff.channels.widgets import Senders, WidgetOptions
+from handoff.core.errors import BadSetting
 from handoff.learning.schedule import request_learning, start_scheduler
 from handoff.learning.titles import Titles
 from handoff.ports import Store
@@ -100,10 +102,26 @@ def build_gateway(
         encoder=encoder,
         assistant=assistant,
         internal_token=settings.internal_token.get_secret_value(),
+        widgets=widget_options(settings),
         encoder_name=encoder.name,
         obstacle=lambda: console.watch.obstacle,
     )
     return Gateway(create_app(services), console, sweep)
+
+
+def widget_options(settings: Settings) -> WidgetOptions:
+    """Return how Rasa's channels are opened; raise `BadSetting` for a key that is none."""
+    senders = Senders(settings.jwt_key.get_secret_value(), settings.jwt_method)
+    try:
+        senders.check()
+    except ValueError as error:
+        raise BadSetting(name="HANDOFF_JWT_KEY", why=str(error)) from None
+    return WidgetOptions(
+        origins=settings.origins,
+        senders=senders,
+        openings=settings.opening_intents,
+        acknowledgement=settings.acknowledgement.strip(),
+    )
 
 
 async def serve_gateway(settings: Settings) -> None:

@@ -40,6 +40,7 @@ def log_to_stderr(settings: Settings, level: int = logging.INFO) -> None:
         settings.internal_token.get_secret_value(),
         settings.rasa_token.get_secret_value(),
         settings.order_store_token.get_secret_value(),
+        settings.jwt_key.get_secret_value(),
     ]
     configure_logging(secrets, level)
 

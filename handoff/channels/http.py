@@ -6,7 +6,7 @@ A refusal is always `{"error": sentence}` with the status of the typed error beh
 from __future__ import annotations
 
 import json
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -76,10 +76,15 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-async def read_json(request: Request, shape: type[Body], limit: int = MESSAGE_BODY_BYTES) -> Body:
-    """Return the body as `shape`, or raise the refusal that names what is wrong with it."""
+async def read_json(
+    request: Request, shape: type[Body], limit: int = MESSAGE_BODY_BYTES, any_type: bool = False
+) -> Body:
+    """Return the body as `shape`, or raise the refusal that names what is wrong with it.
+
+    `any_type`: JSON is taken whatever the request calls it, as Rasa does.
+    """
     sent = request.headers.get("content-type", "")
-    if sent.partition(";")[0].strip().lower() != "application/json":
+    if not any_type and sent.partition(";")[0].strip().lower() != "application/json":
         raise WrongContentType(sent=printable(sent) or "nothing")
     raw = await read_body(request, limit)
     try:
@@ -131,6 +136,13 @@ def cursor(given: str | None) -> int:
     if int(given) > LARGEST_SEQ:
         raise WrongCursor(limit=LARGEST_SEQ)
     return int(given)
+
+
+class Ascii(JSONResponse):
+    """JSON in ASCII, which holds whatever a sender or an assistant has put into a text."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content).encode()
 
 
 def refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:

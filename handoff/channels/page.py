@@ -21,11 +21,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
-from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handoff.app.receive import Inbound
-from handoff.channels.http import Strict, cursor, read_json
+from handoff.channels.http import Ascii, Strict, cursor, read_json
 from handoff.channels.turns import Turns
 from handoff.channels.watch import lines_after, looks, shown
 from handoff.core.errors import DeskError
@@ -59,10 +57,14 @@ class UnknownSession(DeskError):
 
 
 class NewMessage(Strict):
-    """What the customer sends; `client_id` makes sending it again harmless."""
+    """What the customer sends; `client_id` makes sending it again harmless.
+
+    `metadata` is any JSON that the assistant's actions, and the agents, shall know.
+    """
 
     text: str
     client_id: str | None = None
+    metadata: Any = None
 
 
 class NoFields(Strict):
@@ -127,24 +129,27 @@ class PageChannel:
         client_id = None
         if body.client_id is not None:
             client_id = f"{CHANNEL}:{check_key(body.client_id, 'A client_id')}"
-        received = await self.turns.receive(Inbound(CHANNEL, session, body.text, client_id))
+        inbound = Inbound(CHANNEL, session, body.text, client_id, context=body.metadata)
+        received = await self.turns.receive(inbound)
         self.turns.start(received)
         return JSONResponse(
             {"id": received.message.id, "seq": received.message.seq, "known": received.known},
             status_code=202,
         )
 
-    async def read(self, session: str, after: str | None = None) -> dict[str, Any]:
+    async def read(self, session: str, after: str | None = None) -> Ascii:
         """Return the lines after `after`, who owns the conversation, and the new cursor."""
         seen = cursor(after)
         conversation = await self._conversation(session)
         async with self.store() as work:
             lines = await lines_after(work, conversation.id, seen)
-        return {
-            "messages": [as_json(line) for line in lines if shown(line)],
-            "after": lines[-1].seq if lines else seen,
-            "owner": self._owner(conversation),
-        }
+        return Ascii(
+            {
+                "messages": [as_json(line) for line in lines if shown(line)],
+                "after": lines[-1].seq if lines else seen,
+                "owner": self._owner(conversation),
+            }
+        )
 
     async def events(
         self, session: str, request: Request, after: str | None = None
@@ -233,6 +238,7 @@ def as_json(message: Message) -> dict[str, Any]:
         "at": message.created_at.isoformat(),
         "buttons": [{"title": b.title, "payload": b.payload} for b in message.buttons],
         "image": message.image,
+        **(message.extra or {}),
     }
     if message.author is Author.CUSTOMER:
         line["buttons"] = []  # the one that was chosen is no choice any more
@@ -244,24 +250,6 @@ def as_json(message: Message) -> dict[str, Any]:
 def event(name: str, data: dict[str, Any]) -> str:
     """Return a server-sent event; JSON without line breaks, so that no text can end it early."""
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"
-
-
-class ChatCors:
-    """Lets pages of any origin use the chat; there are no cookies that could be abused."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._open = CORSMiddleware(
-            app,
-            allow_origins=["*"],
-            allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", "Last-Event-ID"],
-            max_age=86_400,
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        chat = scope["type"] == "http" and scope["path"].startswith(PREFIX)
-        await (self._open if chat else self._app)(scope, receive, send)
 
 
 class HideSessions(logging.Filter):

@@ -7,8 +7,9 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
+from handoff.app.greet import Greet
 from handoff.app.receive import Inbound, Receive, Received
 from handoff.app.take_turn import TakeTurn
 from handoff.channels.meters import Meters
@@ -20,6 +21,8 @@ DRAIN_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class Turns:
     """Stores messages and takes the bot's turns as background tasks, each held until it ends.
@@ -28,14 +31,21 @@ class Turns:
     """
 
     def __init__(
-        self, store: Store, bell: Doorbell, receive: Receive, take_turn: TakeTurn, meters: Meters
+        self,
+        store: Store,
+        bell: Doorbell,
+        receive: Receive,
+        take_turn: TakeTurn,
+        greet: Greet,
+        meters: Meters,
     ) -> None:
         self._store = store
         self._bell = bell
         self._receive = receive
         self._take_turn = take_turn
+        self._greet = greet
         self._meters = meters
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._running: Counter[str] = Counter()
 
     async def receive(self, inbound: Inbound) -> Received:
@@ -51,6 +61,13 @@ class Turns:
             return None
         return self._hold(self._turn(received.conversation_id, received.message.id))
 
+    async def greet(self, inbound: Inbound) -> asyncio.Task[str | None] | None:
+        """Begin the assistant's greeting where a widget only opens the chat; None for a message.
+
+        The task never raises; it returns the conversation where something was said.
+        """
+        return self._hold(self._greeting(inbound)) if await self._greet.opens(inbound) else None
+
     def typing(self, conversation_id: str) -> bool:
         """Say whether the bot is at work on an answer in this process."""
         return self._running[conversation_id] > 0
@@ -63,11 +80,19 @@ class Turns:
         for task in self._tasks:
             task.cancel()
 
-    def _hold(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _hold(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _greeting(self, inbound: Inbound) -> str | None:
+        try:
+            return await self._greet(inbound)
+        except Exception:
+            # The edge of a background task, as below; a greeting is owed to nobody.
+            log.exception("a customer was not greeted")
+            return None
 
     async def _turn(self, conversation_id: str, message_id: str) -> None:
         self._running[conversation_id] += 1

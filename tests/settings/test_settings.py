@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from handoff.bootstrap.gateway import widget_options
 from handoff.core.costs import Costs
 from handoff.core.errors import BadSetting
 from handoff.core.evidence import named
@@ -36,6 +37,16 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 BAD = [
+    ("HANDOFF_CORS", "shop.example", "“shop.example” is not an origin such as https://"),
+    ("HANDOFF_CORS", "*, https://shop.example/chat", "“https://shop.example/chat” is not an"),
+    ("HANDOFF_CORS", "https://shop.example/", "“https://shop.example/” is not an origin"),
+    ("HANDOFF_CORS", "https://[", "“https://[” is not an origin"),
+    ("HANDOFF_CORS", "https://*.shop.example:x", "is not an origin"),
+    ("HANDOFF_JWT_METHOD", "none", "“none” is not one of HS256, "),
+    ("HANDOFF_JWT_METHOD", "", "“” is not one of HS256, "),
+    ("HANDOFF_OPENING_PAYLOADS", "greet", "“greet” is not a payload such as /get_started"),
+    ("HANDOFF_OPENING_PAYLOADS", "/greet, /", "“/” is not a payload"),
+    ("HANDOFF_OPENING_PAYLOADS", "/greet{}", "“/greet{}” is not a payload"),
     ("TELEGRAM_BOT_TOKEN", "my token", "does not look like the token"),
     ("TELEGRAM_BOT_TOKEN", "123456", "does not look like the token"),
     ("TELEGRAM_BOT_TOKEN", "abc:DEF", "does not look like the token"),
@@ -106,7 +117,8 @@ def test_a_bad_value_is_one_sentence_that_names_the_setting(
 def test_every_setting_that_can_be_wrong_by_itself_is_tried_above() -> None:
     """A new setting with a type or a rule needs its bad values in `BAD`."""
     free = {"DATABASE_URL", "HANDOFF_HOST", "HANDOFF_INTERNAL_TOKEN", "HANDOFF_ENCODER"}
-    free |= {"HANDOFF_ENCODER_FOLDER", "HANDOFF_METADATA_SHOWN"}
+    free |= {"HANDOFF_ENCODER_FOLDER", "HANDOFF_METADATA_SHOWN", "HANDOFF_REST_ACKNOWLEDGEMENT"}
+    free |= {"HANDOFF_JWT_KEY"}  # whether it is one follows from the method: see test_widgets.py
     free |= {"RASA_TOKEN", "RASA_VENV", "HANDOFF_VAR", "HANDOFF_TRAINING_DATA", "HANDOFF_BOT"}
     free |= {"HANDOFF_HUMAN_INTENTS", "HANDOFF_PERSON_INTENTS", "ORDER_STORE_TOKEN"}
     assert set(VARIABLES) - free == {name for name, _, _ in BAD}
@@ -144,6 +156,9 @@ def test_every_documented_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> N
         "HANDOFF_NIGHTLY_AT": "17:17",
         "HANDOFF_TIMEZONE": "Europe/Berlin",
         "HANDOFF_LANGUAGES": "de, fr",
+        "HANDOFF_CORS": "http://17",
+        "HANDOFF_JWT_METHOD": "RS512",
+        "HANDOFF_OPENING_PAYLOADS": "/17",
         "RASA_URL": "http://17",
         "TELEGRAM_API_URL": "http://17",
         "ORDER_STORE_URL": "http://17",
@@ -293,3 +308,21 @@ def test_places_are_those_of_everybody_who_may_take_a_conversation(
     assert load_settings().places == 6
     monkeypatch.setenv("HANDOFF_PEOPLE", "2:B:reviewer")
     assert load_settings().places == 2
+
+
+def test_what_is_listed_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDOFF_CORS", " https://Shop.example , null,, https://shop.example:8443,")
+    monkeypatch.setenv("HANDOFF_OPENING_PAYLOADS", "/welcome,/say hello")
+    monkeypatch.setenv("HANDOFF_METADATA_SHOWN", "page, customer.tier ,page")
+    settings = load_settings()
+    assert settings.origins == ("https://shop.example", "null", "https://shop.example:8443")
+    assert settings.opening_intents == {"welcome", "say hello"}
+    assert settings.shown_fields == ("page", "customer.tier")
+
+
+def test_a_key_that_checks_no_token_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDOFF_JWT_KEY", "half-a-secret")
+    monkeypatch.setenv("HANDOFF_JWT_METHOD", "RS256")
+    with pytest.raises(BadSetting) as refusal:
+        widget_options(load_settings())
+    assert "HANDOFF_JWT_KEY" in str(refusal.value) and "half-a-secret" not in str(refusal.value)

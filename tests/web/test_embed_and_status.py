@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from contextlib import asynccontextmanager
 
@@ -12,14 +13,39 @@ import pytest
 from handoff.core.model import Obstacle
 from handoff.web.app import create_app
 from tests.fakes import understood
+from tests.web.conftest import serving
 
 TEXTS = ["where is my order", "hello", "where is my order"]
+
+
+PROXIES = (
+    *("Forwarded", "Via", "X-Forwarded", "X-Forwarded-For", "X-Forwarded-Host"),
+    *("X-Forwarded-Proto", "X-Forwarded-Server", "X-Forwarded-Port", "X-Forwarded-Prefix"),
+    *("X-Forwarded-By", "X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Original-Forwarded-For"),
+    *("X-Original-Host", "X-Original-URL", "X-Original-URI", "X-Real-IP", "X-Client-IP"),
+    *("X-Cluster-Client-IP", "X-ProxyUser-IP", "X-Remote-IP", "X-Remote-Addr", "X-Host"),
+    *("X-Scheme", "X-URL-Scheme", "X-Request-ID", "X-Request-Start"),
+    *("X-Envoy-External-Address", "X-Envoy-Expected-Rq-Timeout-Ms", "X-Amzn-Trace-Id"),
+    *("X-Azure-ClientIP", "X-Azure-SocketIP", "X-AppEngine-User-IP", "X-Cloud-Trace-Context"),
+    *("CF-Connecting-IP", "CF-Ray", "CF-Visitor", "CDN-Loop", "True-Client-IP"),
+    *("Fastly-Client-IP", "Front-End-Https", "Client-IP", "Proxy-Client-IP"),
+    *("WL-Proxy-Client-IP", "Max-Forwards", "Surrogate-Capability", "Tailscale-User-Login"),
+    *("Ngrok-Auth-User-Email", "X-Whatever-Comes-Next"),
+)
+
+PLAIN_CLIENTS: list[dict[str, str]] = [
+    {"User-Agent": "curl/8.5.0", "Accept": "*/*"},
+    {"User-Agent": "python-requests/2.32", "Accept-Encoding": "gzip", "Connection": "keep-alive"},
+    {"User-Agent": "Prometheus/2.42.0", "X-Prometheus-Scrape-Timeout-Seconds": "10"},
+    {"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+    {"Accept-Language": "de", "Upgrade-Insecure-Requests": "1", "Sec-Fetch-Mode": "navigate"},
+]
 
 
 @asynccontextmanager
 async def client_of(desk, token="", host="127.0.0.1"):
     transport = httpx.ASGITransport(create_app(desk.services(token)), client=(host, 1234))
-    async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
         yield client
 
 
@@ -53,7 +79,21 @@ async def test_a_dead_encoder_is_a_503_with_its_reason(client, desk):
         ("", "192.168.1.7", {}, 403),
         ("", "::ffff:192.168.1.7", {}, 403),
         ("", "testclient", {}, 403),
-        ("", "127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, 403),
+        ("", "127.0.0.1", {"Host": "localhost"}, 200),
+        ("", "127.0.0.1", {"Host": "LOCALHOST:8000"}, 200),
+        ("", "127.0.0.1", {"Host": "[::1]:8000"}, 200),
+        ("", "127.0.0.1", {"Host": "127.8.8.8:1"}, 200),
+        ("", "127.0.0.1", {"Host": "desk.example"}, 403),
+        ("", "127.0.0.1", {"Host": "desk.example:8000"}, 403),
+        ("", "127.0.0.1", {"Host": "localhost.example"}, 403),
+        ("", "127.0.0.1", {"Host": "127.0.0.1.example"}, 403),
+        ("", "127.0.0.1", {"Host": "localhost@desk.example"}, 403),
+        ("", "127.0.0.1", {"Host": "desk.example#localhost"}, 403),
+        ("", "127.0.0.1", {"Host": "[::1"}, 403),
+        ("", "127.0.0.1", {"Host": ""}, 403),
+        ("", "127.0.0.1", {"Host": "0.0.0.0"}, 403),
+        *[("", "127.0.0.1", {name: "127.0.0.1"}, 403) for name in PROXIES],
+        *[("", "127.0.0.1", headers, 200) for headers in PLAIN_CLIENTS],
         ("s3cret", "192.168.1.7", {"Authorization": "Bearer s3cret"}, 200),
         ("s3cret", "127.0.0.1", {}, 401),
         ("s3cret", "127.0.0.1", {"Authorization": "Bearer s3cre"}, 401),
@@ -72,6 +112,20 @@ async def test_who_may_come_in(desk, path, token, host, headers, status):
     if status != 200:
         assert set(response.json()) == {"error"}
         assert "s3cret" not in response.text
+
+
+async def test_nginx_without_a_word_of_its_own_is_told_by_its_protocol(desk):
+    """As `proxy_pass` does where nothing else is configured."""
+    async with serving(create_app(desk.services())) as address:
+        port = int(address.rpartition(":")[2])
+        answers = []
+        for version in ("1.1", "1.0"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            head = f"GET /metrics HTTP/{version}\r\nHost: 127.0.0.1:{port}\r\nConnection: close"
+            writer.write(f"{head}\r\n\r\n".encode())
+            answers.append((await reader.readline()).split()[1])
+            writer.close()
+    assert answers == [b"200", b"403"]
 
 
 async def test_health(client):
