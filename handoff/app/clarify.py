@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from handoff.app import phrases
@@ -135,15 +135,15 @@ def pressed(text: str, before: Sequence[Message], asking: bool) -> Button | None
     The payload of a button that names an intent can only come from the button. Words may mean
     something else later, so a title that was typed (or a payload of plain words) counts only right
     after it was offered. Where the bot asked what was meant, the number of a button counts too,
-    and a yes where there was one thing to mean.
+    and a yes where there was one thing to mean. What a carousel or another payload of a widget's
+    own offers is offered too, by its payload alone.
 
     Args:
         text: what the customer sent.
         before: the lines of this episode so far, in order.
         asking: whether the bot's last line asks what was meant.
     """
-    offered = [b for m in reversed(before) if m.author is Author.BOT for b in m.buttons]
-    sent = next((b for b in offered if b.payload == text and named_intent(text)), None)
+    sent = _sent_by(text, [m for m in reversed(before) if m.author is Author.BOT])
     last = _offered_last(before)
     if sent or not last:
         return sent
@@ -160,6 +160,28 @@ def pressed(text: str, before: Sequence[Message], asking: bool) -> Button | None
     words = {Move.AGREE: "yes", Move.REFUSE: "no"}.get(sign) if sign else None
     titled = [b for b in choices if words and normalised(b.title).split()[:1] == [words]]
     return titled[0] if len(titled) == 1 else None
+
+
+def _sent_by(text: str, lines: Sequence[Message]) -> Button | None:
+    """Return the button of these lines whose payload names an intent and is this text."""
+    if not named_intent(text):
+        return None
+    offered = (b for m in lines for b in (*m.buttons, *_offered_inside(m.extra)))
+    return next((b for b in offered if b.payload == text), None)
+
+
+def _offered_inside(value: Any) -> Iterator[Button]:
+    """Yield what a widget's own payload offers: objects with a `payload`, however deep inside."""
+    if isinstance(value, Mapping):
+        payload = value.get("payload")
+        if isinstance(payload, str):
+            told = (value.get(name) for name in ("title", "text", "label", "value"))
+            title = next((str(t) for t in told if isinstance(t, str | int) and t != ""), payload)
+            yield Button(title, payload)
+        yield from _offered_inside(list(value.values()))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _offered_inside(inner)
 
 
 def _is_about_one(line: Message) -> bool:

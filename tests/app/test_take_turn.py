@@ -480,3 +480,31 @@ async def test_the_key_of_the_page_opens_its_conversation_and_stays_at_the_desk(
     await desk.turn(received)
     assert desk.assistant.given[0]["handoff_desk"]["customer_key"] == received.conversation_id
     assert "secret-session" not in str(desk.assistant.given)
+
+
+@pytest.mark.parametrize(
+    ("extra", "title"),
+    [
+        ({"custom": {"options": [{"value": 5, "payload": "/rate{\"n\": 5}"}]}}, "5"),
+        (
+            {
+                "attachment": {
+                    "type": "template",
+                    "payload": {"elements": [{"buttons": [
+                        {"title": "Best", "type": "postback", "payload": "/rate{\"n\": 5}"}
+                    ]}]},
+                }
+            },
+            "Best",
+        ),
+        ({"custom": [[{"payload": "/rate{\"n\": 5}"}]]}, "/rate{\"n\": 5}"),
+    ],
+)  # fmt: skip
+async def test_what_a_widgets_own_payload_offers_is_a_button(desk: FakeDesk, extra, title):
+    desk.assistant.answers["how was it"] = [BotLine("", extra=extra)]
+    await desk.ask("how was it")
+    id = (await desk.ask('/rate{"n": 5}')).conversation_id
+    assert desk.assistant.heard[-1][1] == '/rate{"n": 5}'
+    assert (await desk.said(id, Author.CUSTOMER))[-1] == title
+    await desk.ask('/rate{"n": 4}')
+    assert not desk.assistant.heard[-1][1].startswith("/")

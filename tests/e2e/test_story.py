@@ -7,6 +7,7 @@ simulator, all started by `handoff up`. The steps are those of the tour in READM
 from __future__ import annotations
 
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -243,6 +244,44 @@ def test_rasa_says_which_model_judged_a_message(desk: Desk) -> None:
     in_use = httpx.get(f"{rasa}/status", timeout=20).json()["model_id"]
     judged = httpx.post(f"{rasa}/model/parse", json={"text": "hello"}, timeout=20).json()
     assert in_use and judged["model_id"] == in_use
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ({"page": "/cart", "customer": {"tier": "gold"}}, {"page": "/cart"}),
+        (["a", None], {"metadata": ["a", None]}),
+    ],
+)
+def test_rasa_keeps_what_a_page_sends_along(desk: Desk, sent: object, kept: dict) -> None:
+    sender = f"customer-{len(str(sent))}"
+    body = {"sender": sender, "message": "hello", "metadata": sent}
+    said = httpx.post(f"{desk.url}/webhooks/rest/webhook", json=body, timeout=30).json()
+    assert [m["recipient_id"] for m in said] == [sender] and said[0]["text"]
+    with sqlite3.connect(f"file:{desk.folder / 'var' / 'handoff.db'}?mode=ro", uri=True) as database:
+        query = "SELECT id FROM conversations WHERE channel = 'rest' AND customer_key = ?"
+        (conversation,) = database.execute(query, (sender,)).fetchone()
+    tracker = f"http://127.0.0.1:{desk.rasa_port}/conversations/{conversation}-1/tracker"
+    metadata = httpx.get(tracker, timeout=20).json()["latest_message"]["metadata"]
+    assert kept.items() <= metadata.items()
+    assert metadata["handoff_desk"] == {
+        "customer_key": sender,
+        "channel": "rest",
+        "conversation": conversation,
+        "episode": 1,
+    }
+
+
+def test_a_widget_opens_the_chat_and_the_assistant_greets(desk: Desk) -> None:
+    def asks(text: str) -> list[dict]:
+        body = {"sender": "opens-the-chat", "message": text}
+        return httpx.post(f"{desk.url}/webhooks/rest/webhook", json=body, timeout=30).json()
+
+    assert asks("/get_started") == [] and asks("/session_start") == []
+    (greeting,) = asks("/greet")
+    assert greeting["text"]
+    assert "10042" in asks("where is my order 10042?")[0]["text"]
+    assert asks("/greet") == []
 
 
 def test_a_dead_assistant_hands_over(desk: Desk) -> None:
