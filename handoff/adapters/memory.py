@@ -490,7 +490,7 @@ class _Releases(_Rows[Release]):
         return self._last(lambda r: r.status is ReleaseStatus.CURRENT, lambda r: r.created_at)
 
     async def model_paths(self) -> list[str]:
-        return [release.model_path for release in self._all(lambda r: True)]
+        return [release.model_path for release in self._all(lambda r: True, lambda r: r.created_at)]
 
 
 class _Policies(_Rows[StoredPolicy]):
