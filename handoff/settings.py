@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -29,6 +37,7 @@ from handoff.addresses import (
 )
 from handoff.app import phrases
 from handoff.app.greet import OPENINGS
+from handoff.core.assistant import AssistantDomain, Named, policy_before
 from handoff.core.costs import Costs
 from handoff.core.errors import BadSetting
 from handoff.core.evidence import named
@@ -138,6 +147,14 @@ class Settings(BaseSettings):
     rasa_token: SecretStr = Field(
         SecretStr(""), alias="RASA_TOKEN", description="Rasa's `--auth-token`."
     )
+    assistant: Literal["auto", "own", "foreign"] = Field(
+        "auto",
+        alias="HANDOFF_ASSISTANT",
+        description="Whose the assistant at RASA_URL is. `own`: the desk trains it from "
+        "HANDOFF_BOT and HANDOFF_TRAINING_DATA and swaps its model. `foreign`: the desk neither "
+        "starts, trains nor changes it. `auto`: own where the desk has started it or trained its "
+        "model, or where nobody answers yet.",
+    )
     rasa_venv: Path = Field(
         PROJECT / ".venv-rasa",
         alias="RASA_VENV",
@@ -184,7 +201,8 @@ class Settings(BaseSettings):
     training_data: Path = Field(
         PROJECT / "training_data",
         alias="HANDOFF_TRAINING_DATA",
-        description="Folder with the assistant's training data.",
+        description="Folder with the assistant's training data. Beside a HANDOFF_BOT of your own: "
+        "its folder `data`.",
     )
     bot: Path = Field(
         PROJECT / "bot", alias="HANDOFF_BOT", description="Folder with the assistant's project."
@@ -252,7 +270,14 @@ class Settings(BaseSettings):
     person_intents: str = Field(
         "contact_human_agent",
         alias="HANDOFF_PERSON_INTENTS",
-        description="Intents that mean “I want a person”, separated by commas.",
+        description="Intents that mean “I want a person”, separated by commas. Before another "
+        "assistant than the sample shop's, where this is not set: guessed from names.",
+    )
+    courtesy_intents: str = Field(
+        "",
+        alias="HANDOFF_COURTESY_INTENTS",
+        description="Intents that may be said any number of times, such as thanks, separated by "
+        "commas. Empty: guessed from names.",
     )
 
     cors: str = Field(
@@ -397,6 +422,19 @@ class Settings(BaseSettings):
             raise ValueError("it does not look like the token @BotFather gives")
         return value
 
+    @model_validator(mode="after")
+    def _has_the_projects_data(self) -> Self:
+        """Take the data from beside a project of the owner's: the shop's would train it wrongly."""
+        if not self.is_shop and "training_data" not in self.model_fields_set:
+            data = self.bot / "data"
+            self.training_data = data if data.is_dir() else self.training_data
+        return self
+
+    @property
+    def is_shop(self) -> bool:
+        """Say whether the assistant's project is the sample shop's, perhaps changed in place."""
+        return self.bot.resolve() == PROJECT / "bot"
+
     @property
     def simulated(self) -> bool:
         """Say whether the console talks to the simulator."""
@@ -457,11 +495,6 @@ class Settings(BaseSettings):
         return self.simulated and not self.telegram_api_url
 
     @property
-    def intents_for_people(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Return (intents that mean a person, intents a person must take)."""
-        return _names(self.person_intents), _names(self.human_intents)
-
-    @property
     def shown_fields(self) -> tuple[str, ...]:
         """Return the names of the metadata that agents see, in the owner's order."""
         return _listed(self.metadata_shown)
@@ -478,16 +511,37 @@ class Settings(BaseSettings):
 
     def policy(self) -> Policy:
         """Return the policy as this desk's settings have it, before anything was learned."""
-        persons, humans = self.intents_for_people
+        desk = Desk(
+            person_intents=_names(self.person_intents), human_intents=_names(self.human_intents)
+        )
+        if self.courtesy_intents:
+            desk = replace(desk, courtesy_intents=_names(self.courtesy_intents))
         return named(
             Policy(
                 limits=PolicyLimits(confidence=self.confidence, angry=self.angry),
-                desk=Desk(person_intents=persons, human_intents=humans),
+                desk=desk,
                 costs=Costs(
                     self.missed_handoff_cost, self.needless_handoff_cost, self.late_turn_cost
                 ),
             )
         )
+
+    def policy_before(self, domain: AssistantDomain, threshold: float, precedents: bool) -> Policy:
+        """Return the same before an assistant other than the sample shop's; see `core.assistant`.
+
+        Args:
+            domain: what the assistant tells of itself.
+            threshold: below this confidence it falls back by itself.
+            precedents: whether precedents were learned from episodes of this assistant.
+        """
+        own = self.model_fields_set
+        names = Named(
+            courtesy=_names(self.courtesy_intents) if self.courtesy_intents else None,
+            person=_names(self.person_intents) if "person_intents" in own else None,
+            human=_names(self.human_intents),
+        )
+        confidence = self.confidence if "confidence" in own else min(threshold, self.confidence)
+        return named(policy_before(self.policy(), domain, names, confidence, precedents))
 
     @property
     def spoken(self) -> list[str]:

@@ -8,11 +8,18 @@ from functools import partial
 from pathlib import Path
 
 from handoff.adapters.encoder import Model, SentenceEncoder
-from handoff.adapters.feelings import FeelingsModel, feelings_path, load_feelings
+from handoff.adapters.feelings import (
+    CONVERSATIONS,
+    MESSAGES,
+    FeelingsModel,
+    feelings_path,
+    load_feelings,
+)
 from handoff.adapters.onnx_export import LOSS_POINTS, Examples, Manifest
+from handoff.bootstrap.assistant import precedents_file
 from handoff.learning.gate import read_golden
 from handoff.learning.training_files import shipped_examples
-from handoff.settings import Settings
+from handoff.settings import PROJECT, Settings
 from handoff.supervisor import Say
 
 EXPORT_SECONDS = 5.0
@@ -32,23 +39,34 @@ def open_encoder(settings: Settings, workers: int = 1) -> SentenceEncoder:
 
 async def open_feelings(settings: Settings, encoder: SentenceEncoder) -> FeelingsModel:
     """Return the reader of feelings on a loaded encoder, trained first when something changed."""
-    return await load_feelings(encoder, settings.training_data, _models(settings))
+    return await load_feelings(encoder, *_feelings(settings))
 
 
 def feelings_are_trained(settings: Settings) -> bool:
     """Say whether there is a reader of feelings of exactly this data and encoder."""
     digest = encoder_model(settings).digest()
-    return feelings_path(settings.training_data, _models(settings), digest).exists()
+    data, folder, conversations = _feelings(settings)
+    return feelings_path(data, folder, digest, conversations).exists()
 
 
-def _models(settings: Settings) -> Path:
-    return settings.var / "models"
+def _feelings(settings: Settings) -> tuple[Path, Path, Path]:
+    """Return the training data of the feelings, the folder of their models, and what precedents
+    are learned from.
+
+    Anger sounds the same everywhere, so the shipped messages serve where the owner has none. What
+    messages needed does not: before another assistant the desk's own episodes say it, or nothing.
+    """
+    data, shipped = settings.training_data, PROJECT / "training_data"
+    whole = all((data / name).is_file() for name in MESSAGES.values())
+    own = settings.is_shop and settings.assistant != "foreign"
+    conversations = data / CONVERSATIONS if own else precedents_file(settings)
+    return data if whole else shipped, settings.var / "models", conversations
 
 
 def examples_in(training_data: Path) -> Examples:
     """Return the messages that the accuracy of an exported encoder is measured on."""
     golden = training_data / "golden"
-    known = read_golden(golden) if golden.is_dir() else []
+    known = read_golden(golden) if (golden / "out_of_scope.csv").is_file() else []
     return Examples(
         [(text, intent) for intent, text in shipped_examples(training_data)],
         [(message.text, message.intent) for message in known if message.intent],

@@ -21,13 +21,17 @@ from handoff.adapters.rasa import RasaAssistant
 from handoff.app.receive import Receive
 from handoff.app.sweep import Sweep
 from handoff.app.take_turn import TakeTurn
+from handoff.bootstrap.assistant import (
+    DeskPolicy,
+    learned_folder,
+    open_live,
+    standing,
+)
 from handoff.bootstrap.encoders import open_encoder, open_feelings
 from handoff.bootstrap.parts import (
     check_listening,
     check_start,
-    known_intents,
     log_to_stderr,
-    open_assistant,
     open_store,
     sockets_of,
 )
@@ -61,6 +65,8 @@ def build_gateway(
 ) -> Gateway:
     """Wire channels, use cases and console around one store."""
     clock, bell = WallClock(), LocalDoorbell()
+    of_assistant = DeskPolicy(settings, store, assistant)
+    titles = Titles(settings.training_data, learned_folder(settings))
     take_turn = TakeTurn(
         store=store,
         clock=clock,
@@ -69,8 +75,10 @@ def build_gateway(
         encoder=encoder,
         feelings=feelings,
         configured=settings.policy(),
+        of_assistant=of_assistant,
         places=settings.places,
-        titles=Titles(settings.training_data),
+        # The shop's own words for its intents say nothing of another assistant's.
+        titles=lambda: titles() if of_assistant.is_shop or not settings.is_shop else {},
         language=settings.spoken[0],
         foreign=LanguageDetector(settings.spoken),
         reachable=lambda: console.watch.reachable,
@@ -87,8 +95,8 @@ def build_gateway(
             token=settings.bot_token,
             api_url=settings.bot_api_url,
             per_minute=settings.telegram_per_minute,
-            known_intents=lambda: known_intents(settings),
-            request_learning=lambda: request_learning(settings),
+            known_intents=of_assistant.labels,
+            request_learning=lambda: _request_learning(settings, store),
             zone=ZoneInfo(settings.timezone),
             shown_fields=settings.shown_fields,
         )
@@ -124,6 +132,12 @@ def widget_options(settings: Settings) -> WidgetOptions:
     )
 
 
+async def _request_learning(settings: Settings, store: Store) -> str:
+    """Have the desk learn now, or say why it does not."""
+    refusal = (await standing(settings, store)).refusal
+    return str(refusal) if refusal else await request_learning(settings)
+
+
 async def serve_gateway(settings: Settings) -> None:
     """Run the gateway until it is told to stop."""
     check_start(settings)
@@ -135,13 +149,15 @@ async def serve_gateway(settings: Settings) -> None:
     async with (
         contextlib.AsyncExitStack() as stack,
         open_store(settings) as store,
-        open_assistant(settings) as assistant,
+        open_live(settings) as assistant,
     ):
         stack.callback(encoder.close)
         await encoder.load()
         feelings = await open_feelings(settings, encoder)
         gateway = build_gateway(settings, store, encoder, feelings, assistant)
         await gateway.sweep.take_turn.adopt()
+        if refusal := (await standing(settings, store)).refusal:
+            log.warning("%s", refusal)  # once: the night says no more about it
 
         async def once_up() -> None:
             # Rasa finds its encoder in this server, so nothing asks Rasa before it listens.

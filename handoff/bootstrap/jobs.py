@@ -17,27 +17,35 @@ from handoff.adapters.encoder import SentenceEncoder
 from handoff.adapters.feelings import CONVERSATIONS, FeelingsModel
 from handoff.adapters.rasa import RasaAssistant
 from handoff.adapters.redaction import PresidioRedactor
+from handoff.bootstrap.assistant import (
+    learned_folder,
+    open_live,
+    policy_of_desk,
+    project_of,
+    standing,
+)
 from handoff.bootstrap.encoders import (
     encoder_model,
     feelings_are_trained,
     open_encoder,
     open_feelings,
 )
-from handoff.bootstrap.parts import encoder_service, log_to_stderr, open_assistant, open_store
+from handoff.bootstrap.parts import encoder_service, log_to_stderr, open_store
 from handoff.core.errors import AssistantUnavailable, DeskError, NotFound
 from handoff.core.learning import in_words
 from handoff.core.model import LearningRun, Release, RunStatus, new_id
+from handoff.core.policy import Policy
 from handoff.evals.handoff import ConversationSets, evaluate_handoff
 from handoff.evals.intents import IntentSets, evaluate_intents
 from handoff.evals.sentiment import Flagged, evaluate_requests, evaluate_sentiment
-from handoff.learning.gate import read_assistant
+from handoff.learning.gate import GoldenReading, read_messages, to_measure
 from handoff.learning.mine import Mine
 from handoff.learning.nightly import Learn
 from handoff.learning.rasa_server import RasaServer
-from handoff.learning.refit import RefitPolicy
+from handoff.learning.refit import Refit, RefitPolicy
 from handoff.learning.rollback import Rollback, heal, register_initial
 from handoff.learning.trainer import Trainer
-from handoff.learning.training_files import read_known, shipped_answers
+from handoff.learning.training_files import read_known
 from handoff.learning.workspace import fingerprint
 from handoff.ports import Assistant, Store
 from handoff.settings import Settings
@@ -50,11 +58,6 @@ FINGERPRINT = "fingerprint"
 def releases_folder(settings: Settings) -> Path:
     """Return the folder with a folder for each release."""
     return settings.var.absolute() / "releases"
-
-
-def learned_folder(settings: Settings) -> Path:
-    """Return the folder of the learned training files in use."""
-    return settings.training_data.absolute() / "learned"
 
 
 def trainer_for(settings: Settings, encoder_url: str) -> Trainer:
@@ -94,23 +97,29 @@ async def prepare_feelings(settings: Settings, say: Say) -> None:
 
 
 async def prepare_model(settings: Settings, say: Say, force: bool = False) -> Release:
-    """Train and take into use a new model, unless the one in use is of exactly this data."""
+    """Train and take into use a new model, unless the one in use is of exactly this data.
+
+    Raises `NotOurAssistant` where the assistant is somebody else's.
+    """
     learned = learned_folder(settings)
     async with open_store(settings) as store:
+        if refusal := (await standing(settings, store)).refusal:
+            raise refusal
         with contextlib.suppress(AssistantUnavailable):
             current = await heal(store, learned)
             if current and not force and _is_fresh(settings, current, learned):
                 return current
-        say("→ Training the assistant, about half a minute")
+        how_long = "about half a minute" if settings.is_shop else "as long as its pipeline takes"
+        say(f"→ Training the assistant, {how_long}")
         began = time.monotonic()
         folder = releases_folder(settings) / f"base-{new_id()[:12]}"
         model = folder / f"{folder.name}.tar.gz"
         await train_release(settings, learned, model, lambda line: None)
         release = await register_initial(store, WallClock(), model, folder / "learned")
         say(f"  trained in {time.monotonic() - began:.0f} s")
-        async with open_assistant(settings) as assistant:
+        async with open_live(settings) as assistant:
             with contextlib.suppress(AssistantUnavailable):
-                await heal(store, learned, assistant)
+                await heal(store, learned, assistant, settings.assistant == "own")
     return release
 
 
@@ -141,21 +150,36 @@ async def serve_beside(settings: Settings, encoder_url: str, model: Path) -> Asy
 
 
 async def learn_now(settings: Settings, say: Say) -> str:
-    """Run the learning job; return its verdict."""
-    log_to_stderr(settings, logging.WARNING)
-    golden, policy = settings.training_data / "golden", settings.policy()
+    """Run the learning job; return its verdict.
 
-    async def read(assistant: Assistant) -> Any:
-        return await read_assistant(assistant, golden, policy.limits)
+    Raises `NotOurAssistant` where the assistant is somebody else's; the policy is refitted there
+    too.
+    """
+    log_to_stderr(settings, logging.WARNING)
+    async with open_store(settings) as store, open_live(settings) as live:
+        policy = await policy_of_desk(settings, store, live)
+        if refusal := (await standing(settings, store)).refusal:
+            with contextlib.suppress(DeskError):  # of the two refusals one is told
+                say((await _refit(settings, store, live, policy)).sentence)
+            raise refusal
+        run = await _learn(settings, store, live, policy, say)
+        return f"{_in_words(run)} {await refit_policy(settings, store, live, policy)}"
+
+
+async def _learn(
+    settings: Settings, store: Store, live: RasaAssistant, policy: Policy, say: Say
+) -> LearningRun:
+    """Learn what reviewers accepted, with the project the settings name."""
+    project_of(settings).check_learnable()
+    messages, note = to_measure(settings.training_data)
+
+    async def read(assistant: Assistant) -> GoldenReading:
+        return await read_messages(assistant, messages, policy.limits, policy.desk.unknown_intents)
 
     async def train(learned: Path, out: Path) -> Path:
         return await train_release(settings, learned, out, lambda line: None)
 
-    async with (
-        open_store(settings) as store,
-        open_assistant(settings) as live,
-        encoder_service(settings) as url,
-    ):
+    async with encoder_service(settings) as url:
         clock = WallClock()
         learn = Learn(
             store=store,
@@ -166,7 +190,7 @@ async def learn_now(settings: Settings, say: Say) -> str:
                 PresidioRedactor("my"),
                 PresidioRedactor("your", public_contacts(settings)),
                 partial(read_known, settings.training_data),
-                policy.desk.person_intents,
+                policy.desk,
             ),
             train=train,
             serve=partial(serve_beside, settings, url),
@@ -175,34 +199,45 @@ async def learn_now(settings: Settings, say: Say) -> str:
             releases=releases_folder(settings),
             learned=learned_folder(settings),
             policy=policy,
+            any_model=settings.assistant == "own",
+            measured_on=note,
             on_step=lambda step: say(f"→ {step}"),
         )
-        run = await learn()
-        return f"{_in_words(run)} {await refit_policy(settings, store, live)}"
+        return await learn()
 
 
 async def refit_now(settings: Settings) -> str:
     """Refit the policy now; say what came of it."""
     log_to_stderr(settings, logging.WARNING)
-    async with open_store(settings) as store, open_assistant(settings) as live:
-        return await refit_policy(settings, store, live)
+    async with open_store(settings) as store, open_live(settings) as live:
+        policy = await policy_of_desk(settings, store, live)
+        return await refit_policy(settings, store, live, policy)
 
 
-async def refit_policy(settings: Settings, store: Store, assistant: Assistant) -> str:
+async def refit_policy(
+    settings: Settings, store: Store, assistant: Assistant, configured: Policy
+) -> str:
     """Refit the policy to what agents said of resolved episodes; say what came of it."""
+    try:
+        return (await _refit(settings, store, assistant, configured)).sentence
+    except DeskError as refusal:
+        # What was learned stays, whatever becomes of the policy.
+        return str(refusal)
+
+
+async def _refit(
+    settings: Settings, store: Store, assistant: Assistant, configured: Policy
+) -> Refit:
+    shop = not configured.desk.unnamed_intents
     refit = RefitPolicy(
         store=store,
         clock=WallClock(),
         assistant=assistant,
         readers=partial(open_readers, settings, workers=1),
-        configured=settings.policy(),
-        conversations=settings.training_data / CONVERSATIONS,
+        configured=configured,
+        conversations=settings.training_data / CONVERSATIONS if shop else None,
     )
-    try:
-        return (await refit()).sentence
-    except DeskError as refusal:
-        # What was learned stays, whatever becomes of the policy.
-        return str(refusal)
+    return await refit()
 
 
 def _in_words(run: LearningRun) -> str:
@@ -220,15 +255,19 @@ def _in_words(run: LearningRun) -> str:
 def public_contacts(settings: Settings) -> set[str]:
     """Return the shop's own addresses and numbers, which a learned answer may hold."""
     redactor = PresidioRedactor()
-    answers = shipped_answers(settings.training_data)
+    answers = project_of(settings).answers()
     return {contact for answer in answers for contact in redactor.found(answer)}
 
 
 async def roll_back_now(settings: Settings) -> str:
     """Go back to the release before; return what was done."""
     log_to_stderr(settings, logging.WARNING)
-    async with open_store(settings) as store, open_assistant(settings) as live:
-        return (await Rollback(store, WallClock(), learned_folder(settings), live)()).sentence
+    async with open_store(settings) as store, open_live(settings) as live:
+        if refusal := (await standing(settings, store)).refusal:
+            raise refusal
+        own = settings.assistant == "own"
+        rollback = Rollback(store, WallClock(), learned_folder(settings), live, own)
+        return (await rollback()).sentence
 
 
 async def measure_intents(

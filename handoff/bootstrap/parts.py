@@ -20,11 +20,9 @@ from handoff.adapters.db.migrate import upgrade
 from handoff.adapters.db.store import DatabaseStore
 from handoff.adapters.encoder import SentenceEncoder
 from handoff.adapters.logs import configure_logging
-from handoff.adapters.rasa import RasaAssistant
 from handoff.addresses import is_loopback
 from handoff.bootstrap.encoders import open_encoder
 from handoff.core.errors import BadSetting
-from handoff.learning.training_files import intents_in
 from handoff.ports import Store
 from handoff.settings import Settings
 from handoff.web.embed import create_embed_app
@@ -54,16 +52,6 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         yield DatabaseStore(engine)
     finally:
         await engine.dispose()
-
-
-def open_assistant(settings: Settings) -> RasaAssistant:
-    """Return the live assistant."""
-    return RasaAssistant(settings.rasa_url, settings.rasa_token.get_secret_value())
-
-
-def known_intents(settings: Settings) -> list[str]:
-    """Return every intent the training files name, shipped and learned."""
-    return intents_in(settings.training_data)
 
 
 def check_start(settings: Settings) -> None:

@@ -6,13 +6,15 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 import httpx
 
+from handoff.bootstrap.assistant import project_of, standing
 from handoff.bootstrap.encoders import prepare_encoder
 from handoff.bootstrap.jobs import current_model, prepare_feelings, prepare_model
-from handoff.bootstrap.parts import LOOPBACK, check_listening, check_port, check_start
+from handoff.bootstrap.parts import LOOPBACK, check_listening, check_port, check_start, open_store
 from handoff.core.errors import BadSetting
 from handoff.learning import rasa_process
 from handoff.settings import Settings, told_at_start
@@ -28,7 +30,9 @@ SAY_SECONDS = 300.0
 def processes(settings: Settings, model: Callable[[], Awaitable[Sequence[str]]]) -> list[Part]:
     """Return every process of the desk on this machine; `model` ends Rasa's command line."""
     python = str(rasa_process.python_of(settings.rasa_venv.absolute()))
-    bot = settings.bot.absolute()
+    bot, project = settings.bot.absolute(), project_of(settings)
+    # The shipped project is imported as a package, an owner's is where its own actions run.
+    folder = bot.parent if settings.is_shop else bot
     actions_url = f"http://127.0.0.1:{settings.actions_port}"
     environment = {
         **rasa_process.environment(
@@ -40,12 +44,11 @@ def processes(settings: Settings, model: Callable[[], Awaitable[Sequence[str]]])
         "ORDER_STORE_URL": settings.order_store_url,
         "SANIC_HOST": "127.0.0.1",
     }
-    actions = [python, "-m", "rasa_sdk", "--actions", "bot.actions.actions"]
+    actions = [python, "-m", "rasa_sdk", "--actions", project.action_module]
     actions += ["--port", str(settings.actions_port)]
     rasa = [python, "-m", "rasa", "run", "--enable-api", "-i", _listens_at(settings.rasa_url)]
     rasa += ["-p", str(_port_of(settings.rasa_url))]
-    for name in ("endpoints", "credentials"):
-        rasa += [f"--{name}", str(bot / f"{name}.yml")]
+    rasa += project.serving(settings.var.absolute() / "rasa")
     status = f"{settings.rasa_url}/status"
     if token := settings.rasa_token.get_secret_value():
         rasa += ["--auth-token", token]
@@ -53,16 +56,17 @@ def processes(settings: Settings, model: Callable[[], Awaitable[Sequence[str]]])
     secrets = rasa_process.SECRETS
     order_store_token = settings.order_store_token.get_secret_value()
     for_actions = {**environment, "ORDER_STORE_TOKEN": order_store_token}
-    gateway = python_module("handoff", "serve")
-    assistant = [
-        Part("rasa", rasa, status, environment, bot.parent, model, secrets),
-        Part("actions", actions, f"{actions_url}/health", for_actions, bot.parent, hidden=secrets),
-    ]
-    return [
-        *(assistant if own_assistant(settings) else []),
-        Part("gateway", gateway, f"{settings.local_url}/healthz"),
-        *([_simulator(settings)] if settings.own_simulator else []),
-    ]
+    parts = [Part("rasa", rasa, status, environment, folder, model, secrets)]
+    if project.action_module:
+        health = f"{actions_url}/health"
+        parts.append(Part("actions", actions, health, for_actions, folder, hidden=secrets))
+    return parts + around(settings)
+
+
+def around(settings: Settings) -> list[Part]:
+    """Return the processes of the desk around an assistant that runs elsewhere."""
+    gateway = Part("gateway", python_module("handoff", "serve"), f"{settings.local_url}/healthz")
+    return [gateway, *([_simulator(settings)] if settings.own_simulator else [])]
 
 
 def own_assistant(settings: Settings) -> bool:
@@ -87,23 +91,34 @@ def _simulator(settings: Settings) -> Part:
 
 
 async def run_everything(settings: Settings, say: Say) -> None:
-    """Prepare the model, start every process, and stay until told to stop."""
+    """Prepare the model, start every process, and stay until told to stop.
+
+    Before an assistant that answers already, and is not the desk's, only the rest is started.
+    """
     check_start(settings)
-    _check_rasa_environment(settings)
-    check_ports(settings)
+    async with open_store(settings) as store:
+        found = await standing(settings, store)
+    # One of the desk's own that answers is left over from another start: its port is told as taken.
+    left = found.own and not (found.answers and settings.assistant == "own")
+    elsewhere = not (left and own_assistant(settings))
+    if not elsewhere:
+        _check_rasa_environment(settings)
+    check_ports(settings, elsewhere)
     for sentence in told_at_start(settings):
         say(sentence)
     settings.var.mkdir(parents=True, exist_ok=True)
     await prepare_encoder(settings, say, only_news=True)  # `make setup` has told the rest
     await prepare_feelings(settings, say)
-    if own_assistant(settings):
+    if elsewhere:
+        say(f"→ The assistant at {settings.rasa_url} is not started here.")
+        if found.refusal:
+            say(f"  {found.refusal}")
+        parts = around(settings)
+    else:
         await prepare_model(settings, say)
-
-    async def model() -> Sequence[str]:
-        return ("--model", str(await current_model(settings)))
-
+        parts = processes(settings, partial(_model_in_use, settings))
     say("→ Starting")
-    supervisor = Supervisor(processes(settings, model), settings.var / "logs", say)
+    supervisor = Supervisor(parts, settings.var / "logs", say)
     stop_on_signals(supervisor)
     watching: list[asyncio.Task[None]] = []
 
@@ -118,6 +133,10 @@ async def run_everything(settings: Settings, say: Say) -> None:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
     say("Everything has stopped.")
+
+
+async def _model_in_use(settings: Settings) -> Sequence[str]:
+    return ("--model", str(await current_model(settings)))
 
 
 async def tell_of_console(settings: Settings, say: Say) -> None:
@@ -140,12 +159,18 @@ async def tell_of_console(settings: Settings, say: Say) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def check_ports(settings: Settings) -> None:
-    """Refuse to start beside somebody who listens on a port of the desk already."""
+def check_ports(settings: Settings, elsewhere: bool = False) -> None:
+    """Refuse to start beside somebody who listens on a port of the desk already.
+
+    With `elsewhere` the assistant and its actions run somewhere else: their ports are not the
+    desk's.
+    """
     check_listening(settings)
     ports: dict[str, int] = {}
-    if own_assistant(settings):
-        ports |= {"RASA_URL": _port_of(settings.rasa_url), "ACTIONS_PORT": settings.actions_port}
+    if not elsewhere and own_assistant(settings):
+        ports["RASA_URL"] = _port_of(settings.rasa_url)
+        if project_of(settings).action_module:
+            ports["ACTIONS_PORT"] = settings.actions_port
     if settings.own_simulator:
         ports["SANDBOX_PORT"] = settings.sandbox_port
     whose = {settings.port: "HANDOFF_PORT"}

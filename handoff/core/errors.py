@@ -131,6 +131,21 @@ class AssistantUnavailable(DeskError):
     status = 503
 
 
+class NotOurAssistant(DeskError):
+    """Learning and training are off, because {why}; {remedy}."""
+
+    status = 409
+
+    def __init__(self, why: str, remedy: str = "") -> None:
+        super().__init__(why=why, remedy=remedy or _TURNED_ON)
+
+
+_TURNED_ON = (
+    "HANDOFF_ASSISTANT=own, with that assistant's project in HANDOFF_BOT and "
+    "HANDOFF_TRAINING_DATA, turns them on"
+)
+
+
 class EncoderUnavailable(DeskError):
     """The sentence encoder cannot be used: {why}."""
 

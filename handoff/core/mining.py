@@ -199,18 +199,22 @@ def is_question(text: str) -> bool:
     return bool(_ASKS.search(text))
 
 
-def carried(episode: Episode, person_intents: Collection[str] = ()) -> list[Message]:
+def carried(
+    episode: Episode,
+    person_intents: Collection[str] = (),
+    small_talk: Collection[str] = SMALL_TALK,
+) -> list[Message]:
     """Return the customer's messages that carried the request, best first.
 
     Those up to the handoff count first, the nearest first, back to the last one the bot clearly
     understood as something else; where none of them can teach anything, the first message to the
     agent does. Messages that answered the bot's own question or chose one of its buttons (the words
-    on it are the desk's), courtesies, bare numbers, requests for a person (unless that was the
-    intent) and overlong ones never count.
+    on it are the desk's), courtesies (`small_talk`), bare numbers, requests for a person (unless
+    that was the intent) and overlong ones never count.
     """
     asked = [m for m in episode.lines if m.author is Author.CUSTOMER]
     last = next((m.seq for m in asked if m.id == episode.at), 0)
-    usable = [m for m in asked if _usable(m, episode, person_intents)]
+    usable = [m for m in asked if _usable(m, episode, person_intents, small_talk)]
     before = [m for m in usable if _chosen_otherwise(asked, episode) < m.seq <= last]
     after = [m for m in usable if m.seq > last]
     chosen = _run_up(before, episode) or after[:1] or before[-1:]
@@ -223,11 +227,16 @@ def _chosen_otherwise(asked: Sequence[Message], episode: Episode) -> int:
     return max((m.seq for m in chosen if _settled(m, episode.handoff)), default=0)
 
 
-def _usable(message: Message, episode: Episode, person_intents: Collection[str]) -> bool:
+def _usable(
+    message: Message,
+    episode: Episode,
+    person_intents: Collection[str],
+    small_talk: Collection[str],
+) -> bool:
     if message.buttons or message.id in episode.given_data or not is_teachable(message.text):
         return False
     best = message.parse.ranking[0] if message.parse and message.parse.ranking else None
-    if best and best.intent in SMALL_TALK and best.confidence >= SURE:
+    if best and best.intent in small_talk and best.confidence >= SURE:
         return False
     about_people = episode.handoff.truth_intent in person_intents
     return about_people or not only_wants_person(message.text)

@@ -14,8 +14,8 @@ _PLACEHOLDER = re.compile(r"Customer \S{1,6}")
 """The name `app.receive` gives to customers who gave none."""
 
 
-async def collect(work: Work, handoff: Handoff) -> Episode:
-    """Return the episode of a handoff with everything mining looks at."""
+async def collect(work: Work, handoff: Handoff, desk: Desk) -> Episode:
+    """Return the episode of a handoff with everything mining looks at, by this desk's intents."""
     conversation = await work.conversations.get(handoff.conversation_id)
     lines = await work.messages.of_episode(handoff.conversation_id, handoff.episode)
     decisions: list[Decision] = []
@@ -27,12 +27,12 @@ async def collect(work: Work, handoff: Handoff) -> Episode:
         handoff=handoff,
         lines=tuple(lines),
         at=at,
-        given_data=frozenset(d.message_id for d in decisions if _gave_data(d)),
+        given_data=frozenset(d.message_id for d in decisions if _gave_data(d, desk)),
         names=_names(conversation, handoff, lines),
     )
 
 
-def _gave_data(decision: Decision) -> bool:
+def _gave_data(decision: Decision, desk: Desk) -> bool:
     """Say by the stored evidence whether a message answered a question of the bot's form.
 
     Up to version 3 of the rules whatever came then was let through as an answer.
@@ -40,7 +40,7 @@ def _gave_data(decision: Decision) -> bool:
     seen = decision.evidence.get("signals") or {}
     if not seen.get("awaiting_slot") or "takes_any_text" not in seen:
         return bool(seen.get("awaiting_slot"))
-    return answers_the_bot(signals_from(seen), Desk())
+    return answers_the_bot(signals_from(seen), desk)
 
 
 def _names(conversation: Conversation, handoff: Handoff, lines: list[Message]) -> tuple[str, ...]:

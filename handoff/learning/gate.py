@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from handoff.app.understand import best_intents
@@ -15,10 +16,20 @@ from handoff.core.limits import PolicyLimits
 from handoff.core.model import NO_INTENT, IntentScore
 from handoff.core.policy import Desk
 from handoff.core.text import plain_for_assistant
+from handoff.learning.training_files import shipped_examples
 from handoff.ports import Assistant
 
 WORSE_SHOWN = 10
 """How many texts that changed for the worse a verdict quotes."""
+
+EXAMPLES_MEASURED = 500
+"""How many examples stand in for a golden set: DIET takes some 10 ms for each, twice a night."""
+
+NO_GOLDEN = (
+    "Measured on {number} of the assistant's own examples, which show what it has forgotten and "
+    "not how it understands new words; {path} with the columns text and intent would show that."
+)
+NO_OUT_OF_SCOPE = "Out of scope was not measured: there is no {path}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,31 @@ def read_golden(golden: Path) -> list[GoldenMessage]:
     return known + [GoldenMessage(text, None) for text, _ in _rows(golden / "out_of_scope.csv")]
 
 
+def to_measure(training_data: Path) -> tuple[list[GoldenMessage], str]:
+    """Return the messages a model is measured on, and what a lead must know about them.
+
+    That is the golden set; where there is none, examples the assistant was trained on. They show
+    that it has forgotten nothing it was taught, not how it understands new words.
+
+    Raises:
+        BadData: the golden set, or the training data, cannot be read.
+    """
+    golden = training_data / "golden"
+    if (golden / "out_of_scope.csv").is_file():
+        return read_golden(golden), ""
+    if (golden / "intents.csv").is_file():
+        known = [GoldenMessage(text, intent) for text, intent in _rows(golden / "intents.csv")]
+        return known, NO_OUT_OF_SCOPE.format(path=golden / "out_of_scope.csv")
+    examples = sorted(set(shipped_examples(training_data)), key=lambda e: _shuffled(e[1]))
+    taken = [GoldenMessage(text, intent) for intent, text in examples[:EXAMPLES_MEASURED]]
+    return taken, NO_GOLDEN.format(number=len(taken), path=golden / "intents.csv")
+
+
+def _shuffled(text: str) -> bytes:
+    """Return a key that puts texts into an order that says nothing and is always the same."""
+    return hashlib.sha256(text.encode()).digest()
+
+
 async def measure_golden(
     assistant: Assistant, golden: Path, limits: PolicyLimits
 ) -> dict[str, float]:
@@ -51,7 +87,18 @@ async def measure_golden(
 
 
 async def read_assistant(assistant: Assistant, golden: Path, limits: PolicyLimits) -> GoldenReading:
-    """Ask the assistant about every golden message.
+    """Ask the assistant about every golden message; see `read_messages`."""
+    messages = await asyncio.to_thread(read_golden, golden)
+    return await read_messages(assistant, messages, limits, Desk().unknown_intents)
+
+
+async def read_messages(
+    assistant: Assistant,
+    messages: Sequence[GoldenMessage],
+    limits: PolicyLimits,
+    unknown: Collection[str],
+) -> GoldenReading:
+    """Ask the assistant about every message; `unknown` are the intents that mean no other fits.
 
     Figures are shares, 0 to 1, with the number of messages they are shares of: `accuracy` (best
     intent right), `in_scope_accuracy` (the same and at least as sure as the desk's limit),
@@ -62,18 +109,24 @@ async def read_assistant(assistant: Assistant, golden: Path, limits: PolicyLimit
         BadData: the golden set cannot be read.
         AssistantUnavailable: a message was not understood in several tries.
     """
-    messages = await asyncio.to_thread(read_golden, golden)
     answers = await best_intents(assistant, [plain_for_assistant(m.text) for m in messages])
-    return judge(messages, answers, limits)
+    return judge([_whole(m) for m in messages], answers, limits, unknown)
+
+
+def _whole(message: GoldenMessage) -> GoldenMessage:
+    """Return a message under the intent an assistant tells: of `faq/hours` that is `faq`."""
+    return replace(message, intent=message.intent and message.intent.partition("/")[0])
 
 
 def judge(
-    messages: Sequence[GoldenMessage], answers: Sequence[IntentScore], limits: PolicyLimits
+    messages: Sequence[GoldenMessage],
+    answers: Sequence[IntentScore],
+    limits: PolicyLimits,
+    unknown: Collection[str],
 ) -> GoldenReading:
-    """Compare answers with the golden labels. Pure; figures as `read_assistant` documents."""
+    """Compare answers with the golden labels. Pure; figures as `read_messages` documents."""
     shop = {message.intent for message in messages if message.intent}
     # An intent for the unknown is no answer, however sure of it the assistant is.
-    unknown = Desk().unknown_intents
     known_answers = [NO_INTENT if a.intent in unknown else a for a in answers]
     pairs = list(zip(messages, known_answers, strict=True))
     known = [(m, a) for m, a in pairs if m.intent]

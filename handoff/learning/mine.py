@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
@@ -11,6 +11,7 @@ from handoff.core import mining
 from handoff.core.learning import neutralise
 from handoff.core.mining import Episode, Known, Spoken, normalised
 from handoff.core.model import Candidate, CandidateStatus, Handoff, LearningRun, OutboxKind, Truth
+from handoff.core.policy import Desk
 from handoff.learning.collect import collect
 from handoff.learning.training_files import plain_answer
 from handoff.ports import Clock, Redactor, Store, Work
@@ -35,7 +36,7 @@ class Mine:
         redactor: takes personal data out of customers' messages.
         answers: the same for agents' answers, which speak of "your" order, not "my".
         known: reads what the assistant is trained and measured on.
-        person_intents: intents that mean "a person, please".
+        desk: which intents mean what at this desk.
     """
 
     store: Store
@@ -43,7 +44,7 @@ class Mine:
     redactor: Redactor
     answers: Redactor
     known: Callable[[], Known]
-    person_intents: Collection[str] = ()
+    desk: Desk
 
     async def __call__(self, unit: Unit) -> int:
         """Read all there are; return how many candidates this made.
@@ -81,13 +82,14 @@ class Mine:
         earlier = await work.candidates.with_status(*CandidateStatus)
         known = replace(known, intents=known.intents | {c.intent for c in earlier})
         proposed = {normalised(t) for c in earlier if c.status in PROPOSED for t in c.texts}
-        episode = await collect(work, handoff)
+        episode = await collect(work, handoff, self.desk)
         spoken, answer = self._spoken(episode), self._answer(episode)
         now = self.clock.now()
         return mining.propose(handoff, spoken, answer, known, proposed, now)
 
     def _spoken(self, episode: Episode) -> list[Spoken]:
-        messages = mining.carried(episode, self.person_intents)
+        courtesy = self.desk.courtesy_intents | mining.SMALL_TALK
+        messages = mining.carried(episode, self.desk.person_intents, courtesy)
         if episode.handoff.truth is Truth.NEW_TOPIC:
             messages = mining.questions(messages)
         return [

@@ -161,7 +161,9 @@ class Learn:
         train, serve, read: train a model, serve one beside the live one, measure one.
         assistant: the live one.
         releases: folder with a folder for each release.
-        learned: the folder `training_data/learned`.
+        learned: the folder of the learned files in use.
+        any_model: whether a live model may be replaced that this desk has not trained.
+        measured_on: says what stands in for a golden set, where there is none.
         on_step: told each step before it is done.
     """
 
@@ -175,6 +177,8 @@ class Learn:
     releases: Path
     learned: Path
     policy: Policy
+    any_model: bool = False
+    measured_on: str = ""
     on_step: Callable[[str], None] = _silent
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -282,7 +286,7 @@ class Learn:
     async def _heal(self) -> str:
         """Make files and live model agree with the release in use; return why they do not."""
         try:
-            await heal(self.store, self.learned, self.assistant)
+            await heal(self.store, self.learned, self.assistant, self.any_model)
         except AssistantUnavailable as error:
             log.warning("the live assistant could not take the release in use: %s", error)
             return NOT_LIVE.format(why=error)
@@ -375,7 +379,11 @@ class Learn:
                 candidate.status, candidate.release_id = CandidateStatus.LEARNED, run_id
                 await work.candidates.save(candidate)
             run.step, run.status = Step.ACTIVATE.value, RunStatus.PROMOTED
-            run.learned, run.verdict = len(trial.new), _with_left_out(trial, batch)
+            run.learned, run.verdict = len(trial.new), self._told(trial, batch)
+
+    def _told(self, trial: Trial, batch: Batch) -> str:
+        """Return the verdict with all a lead should know about it."""
+        return " ".join(filter(None, (_with_left_out(trial, batch), self.measured_on)))
 
     async def _refuse(self, run_id: str, batch: Batch, trial: Trial) -> LearningRun:
         async with self._changing(run_id) as (work, run):
@@ -385,7 +393,7 @@ class Learn:
             for candidate in await self._accepted(work, trial):
                 candidate.release_id = run_id
                 await work.candidates.save(candidate)
-            run.status, run.verdict = RunStatus.REFUSED, _with_left_out(trial, batch)
+            run.status, run.verdict = RunStatus.REFUSED, self._told(trial, batch)
             await self._close(work, run)
         return run
 

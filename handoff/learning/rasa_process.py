@@ -39,7 +39,8 @@ def environment(bot: Path, encoder_url: str, internal_token: str) -> dict[str, s
     """
     return {
         **{name: value for name, value in os.environ.items() if name not in SECRETS},
-        "PYTHONPATH": str(bot.resolve().parent),
+        # The shipped project is a package; an owner's holds packages of its own.
+        "PYTHONPATH": os.pathsep.join((str(bot.resolve().parent), str(bot.resolve()))),
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
         "RASA_TELEMETRY_ENABLED": "false",

@@ -15,6 +15,7 @@ import httpx
 
 from handoff.core.errors import AssistantUnavailable
 from handoff.learning import rasa_process
+from handoff.learning.project import Project
 
 START_SECONDS = 120.0
 """Longest wait for a server to answer, in seconds: 9 s alone, more on a busy machine."""
@@ -86,7 +87,7 @@ class RasaServer:
         with log.open("wb") as output:
             process = await rasa_process.start(
                 self._venv,
-                self._arguments(port),
+                self._arguments(port, folder),
                 self._environment(folder),
                 folder,
                 output.fileno(),
@@ -94,12 +95,10 @@ class RasaServer:
         stack.push_async_callback(rasa_process.stop, process)
         await self._until_ready(process, log)
 
-    def _arguments(self, port: int) -> list[str]:
+    def _arguments(self, port: int, folder: Path) -> list[str]:
         arguments = ["run", "--enable-api", "-i", "127.0.0.1", "-p", str(port)]
         arguments += ["--model", str(self._model), "--auth-token", self.token]
-        for name in ("endpoints", "credentials"):
-            arguments += [f"--{name}", str(self._bot / f"{name}.yml")]
-        return arguments
+        return arguments + Project(self._bot, self._bot).serving(folder)
 
     def _environment(self, folder: Path) -> dict[str, str]:
         return {

@@ -59,14 +59,17 @@ class Refit:
 
 @dataclass(slots=True)
 class RefitPolicy:
-    """Use case of the nightly job: fit, compare, propose."""
+    """Use case of the nightly job: fit, compare, propose.
+
+    `conversations` are those this project brings along, of the shop; None before another assistant.
+    """
 
     store: Store
     clock: Clock
     assistant: Assistant
     readers: Readers
     configured: Policy
-    conversations: Path
+    conversations: Path | None
 
     async def __call__(self) -> Refit:
         """Fit, compare, and propose what does better.
@@ -99,6 +102,8 @@ class RefitPolicy:
 
     async def shipped_episodes(self, policy: Policy) -> list[Episode]:
         """Return the conversations of the training data, as the assistant of today sees them."""
+        if self.conversations is None:
+            return []
         conversations = read_conversations(self.conversations)
         if len({turn.needs_person for c in conversations for turn in c.turns}) < 2:
             raise BadData(path=self.conversations, why="all its turns are labelled the same")

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handoff.app.lines import owe
-from handoff.core.errors import AssistantUnavailable, BadData, NothingToRollBack
+from handoff.core.errors import (
+    AssistantUnavailable,
+    BadData,
+    NothingToRollBack,
+    NotOurAssistant,
+)
 from handoff.core.model import (
     CandidateStatus,
     OutboxKind,
@@ -61,32 +66,46 @@ async def supersede(work: Work, current: Release | None, release: Release) -> No
     await work.releases.add(release)
 
 
-async def heal(store: Store, learned: Path, assistant: Assistant | None = None) -> Release | None:
+async def heal(
+    store: Store, learned: Path, assistant: Assistant | None = None, any_model: bool = False
+) -> Release | None:
     """Make the learned training files and the live model agree with the release in use.
 
     Args:
         store: holds the releases.
-        learned: the folder `training_data/learned`.
+        learned: the folder of the learned files in use.
         assistant: the live one; None where only files matter (it is not started yet).
+        any_model: whether a model may be replaced that this desk has not trained.
 
     Returns:
         The release in use, None before the first.
 
     Raises:
         AssistantUnavailable: the files agree now, the live model may not.
+        NotOurAssistant: the live model is none of the desk's, and stays.
         BadData: the release's own files are gone.
     """
     async with store() as work:
         current = await work.releases.current()
+        ours = {Path(path).name for path in await work.releases.model_paths()}
     if current is None:
         return None
     model = _whole(current)
     wanted = read_folder(Path(current.learned_path))
     if not learned.is_dir() or read_folder(learned) != wanted:
         put_folder(wanted, learned)
-    if assistant is not None and await assistant.status() != model.name:
+    live = model.name if assistant is None else await assistant.status()
+    if assistant is not None and live != model.name:
+        if live not in ours and not any_model:
+            raise not_trained_here(live)
         await assistant.load_model(model)
     return current
+
+
+def not_trained_here(model: str) -> NotOurAssistant:
+    """Return the refusal to replace a model of somebody else's."""
+    why = f"the Rasa at RASA_URL answers with {model}, a model this desk has not trained"
+    return NotOurAssistant(why=why)
 
 
 def _whole(release: Release) -> Path:
@@ -133,12 +152,13 @@ class Rollback:
     clock: Clock
     learned: Path
     assistant: Assistant
+    any_model: bool = False
 
     async def __call__(self) -> RolledBack:
         """Raise `NothingToRollBack`, or `BadData` when the earlier release's files are gone."""
         done = await self._record()
         try:
-            await heal(self.store, self.learned, self.assistant)
+            await heal(self.store, self.learned, self.assistant, self.any_model)
         except AssistantUnavailable as error:
             return RolledBack(done.left, done.now, done.forgotten, str(error))
         return done

@@ -64,7 +64,7 @@ RETRY_SECONDS = 10
 STOP_SECONDS = 20
 """How long a learning run may take to end its own processes when the desk stops, in seconds."""
 
-COMMAND = (sys.executable, "-m", "handoff", "learn")
+COMMAND = (sys.executable, "-m", "handoff", "learn", "--by-itself")
 """What the nightly job runs, as a process of its own: training must not slow the desk down."""
 
 log = logging.getLogger(__name__)

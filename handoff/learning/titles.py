@@ -26,29 +26,29 @@ class Titles:
     cannot be read are an error at the start; later the titles known so far are kept.
     """
 
-    def __init__(self, training_data: Path) -> None:
-        self._training_data = training_data
-        self._stamp = _stamp(training_data)
-        self._titles = read_titles(training_data)
+    def __init__(self, training_data: Path, learned: Path | None = None) -> None:
+        self._folders = (training_data, learned or training_data / "learned")
+        self._stamp = _stamp(*self._folders)
+        self._titles = read_titles(*self._folders)
 
     def __call__(self) -> Mapping[str, str]:
-        stamp = _stamp(self._training_data)
+        stamp = _stamp(*self._folders)
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                self._titles = read_titles(self._training_data)
+                self._titles = read_titles(*self._folders)
             except BadData as error:
                 log.error("the titles of intents stay as they were: %s", error)
         return self._titles
 
 
-def read_titles(training_data: Path) -> dict[str, str]:
+def read_titles(training_data: Path, learned: Path | None = None) -> dict[str, str]:
     """Return the title of each intent: of the shop's own, and of topics learned from agents.
 
     The title of a learned topic is its question. Raises `BadData`.
     """
     titles = _shipped(training_data / "titles.yml")
-    for intent, text in _questions(training_data / "learned" / "provenance.jsonl"):
+    for intent, text in _questions((learned or training_data / "learned") / "provenance.jsonl"):
         title = as_title(text)
         if intent not in titles and title not in titles.values():
             titles[intent] = title
@@ -93,9 +93,9 @@ def _questions(path: Path) -> Iterator[tuple[str, str]]:
         raise BadData(path=path, why=why) from None
 
 
-def _stamp(training_data: Path) -> tuple[tuple[int, int], ...]:
+def _stamp(training_data: Path, learned: Path) -> tuple[tuple[int, int], ...]:
     """Return what changes when one of the files does."""
-    paths = (training_data / "titles.yml", training_data / "learned" / "provenance.jsonl")
+    paths = (training_data / "titles.yml", learned / "provenance.jsonl")
     return tuple(_changed(path) for path in paths)
 
 

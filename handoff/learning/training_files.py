@@ -12,19 +12,19 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from handoff.core.errors import BadData
 from handoff.core.learning import neutralise
 from handoff.core.mining import Known, normalised
 from handoff.core.model import Candidate, CandidateKind
+from handoff.learning.project import examples_in
 from handoff.learning.workspace import nlu_yaml
 
 NAMES = ("nlu.yml", "domain.yml", "rules.yml", "provenance.jsonl")
@@ -69,7 +69,8 @@ def render(
         known: what the assistant is trained and measured on.
     """
     ordered = sorted(candidates, key=_reviewed)
-    ordered = [c for c in ordered if _INTENT.fullmatch(c.intent)]
+    # An intent of the owner's may be called anything: one of a retrieval intent's answers, say.
+    ordered = [c for c in ordered if c.intent in known.intents or _INTENT.fullmatch(c.intent)]
     answers = {c.intent: plain_answer(c.answer) for c in ordered if _is_topic(c, known)}
     placed = _place_texts(ordered, known, known.intents | answers.keys())
     examples: dict[str, list[str]] = {}
@@ -190,48 +191,12 @@ def read_known(training_data: Path) -> Known:
 
 def shipped_examples(training_data: Path) -> list[tuple[str, str]]:
     """Return (intent, text) of every example the desk is shipped with. Raises `BadData`."""
-    return list(_examples(training_data / "nlu"))
+    return [(intent, _ENTITY.sub(r"\1", text)) for intent, text in examples_in(training_data)]
 
 
-def intents_in(training_data: Path) -> list[str]:
-    """Return every intent that has examples, shipped and learned, sorted. Raises `BadData`."""
-    found = (_examples(training_data / name) for name in ("nlu", "learned"))
-    return sorted({intent for examples in found for intent, _ in examples})
-
-
-def shipped_answers(training_data: Path) -> list[str]:
-    """Return every text the assistant is shipped to say. Raises `BadData`."""
-    texts: list[str] = []
-    for path in sorted((training_data / "responses").rglob("*.yml")):
-        try:
-            responses = (YAML(typ="safe", pure=True).load(path) or {}).get("responses") or {}
-            variants = [variant for said in responses.values() for variant in said]
-            texts += [str(variant["text"]) for variant in variants if "text" in variant]
-        except (OSError, UnicodeDecodeError, YAMLError, AttributeError, TypeError) as error:
-            why = f"it is no file of Rasa's responses ({type(error).__name__})"
-            raise BadData(path=path, why=why) from None
-    return texts
-
-
-def _examples(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield (intent, text) of every example in a folder of Rasa's NLU files."""
-    for path in sorted(folder.rglob("*.yml")):
-        try:
-            items = (YAML(typ="safe", pure=True).load(path) or {}).get("nlu") or []
-            for item in items:
-                for text in _lines(item) if "intent" in item else ():
-                    yield str(item["intent"]), _ENTITY.sub(r"\1", text)
-        except (OSError, UnicodeDecodeError, YAMLError, AttributeError, TypeError) as error:
-            why = f"it is no NLU file of Rasa ({type(error).__name__})"
-            raise BadData(path=path, why=why) from None
-
-
-def _lines(item: Mapping[str, Any]) -> Iterator[str]:
-    examples = item.get("examples") or ""
-    if isinstance(examples, list):
-        yield from (str(example["text"]).strip() for example in examples)
-        return
-    yield from (line[1:].strip() for line in examples.splitlines() if line.startswith("-"))
+def intents_in(*folders: Path) -> list[str]:
+    """Return every intent that has examples in these folders, sorted. Raises `BadData`."""
+    return sorted({intent for folder in folders for intent, _ in examples_in(folder)})
 
 
 def _texts(path: Path) -> list[str]:

@@ -11,16 +11,11 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from handoff.core.errors import BadData
 from handoff.core.learning import neutralise
-
-TRAINED = ("nlu", "rules", "stories")
-"""Folders of `training_data` that are trained on, besides `responses` (part of the domain)."""
+from handoff.learning.project import Project
 
 LEARNED = {"nlu.yml": "data/learned_nlu.yml", "rules.yml": "data/learned_rules.yml"}
 """Files the nightly learning writes, and where they stand in a workspace."""
-
-YAML = ("*.yml", "*.yaml")
 
 
 def assemble(folder: Path, bot: Path, training_data: Path, learned: Path | None = None) -> Path:
@@ -28,20 +23,19 @@ def assemble(folder: Path, bot: Path, training_data: Path, learned: Path | None 
 
     Args:
         folder: where to build. Its content is replaced.
-        bot: the assistant's project with `config.yml` and `domain/`.
-        training_data: folder with `nlu/`, `rules/`, `stories/` and `responses/`.
+        bot: the assistant's project with `config.yml` and `domain/` or `domain.yml`.
+        training_data: folder with the training files, and with more of the domain, if any.
         learned: folder with `nlu.yml`, `rules.yml`, `domain.yml`, any of which may be missing.
 
     Raises:
         BadData: the project has no `config.yml`, or no domain, or there is nothing to train on.
     """
-    _start(folder, bot)
-    copied = _copy_yaml(bot / "domain", folder / "domain/bot")
-    if not copied:
-        raise BadData(path=bot / "domain", why="holds no domain files")
-    _copy_yaml(training_data / "responses", folder / "domain/responses")
-    if not sum(_copy_yaml(training_data / name, folder / "data" / name) for name in TRAINED):
-        raise BadData(path=training_data, why="holds no training files")
+    project = Project(bot, training_data)
+    _start(folder, project)
+    for name, path in [*project.domain_files(), *project.training_files()]:
+        copy = folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
     if learned:
         for name, target in {**LEARNED, "domain.yml": "domain/learned.yml"}.items():
             if (learned / name).is_file():
@@ -51,7 +45,7 @@ def assemble(folder: Path, bot: Path, training_data: Path, learned: Path | None 
 
 def assemble_nlu(folder: Path, bot: Path, examples: Mapping[str, Sequence[str]]) -> Path:
     """Fill `folder` with `config.yml` and `data/nlu.yml` made of examples by intent; return it."""
-    _start(folder, bot)
+    _start(folder, Project(bot, bot))
     (folder / "data/nlu.yml").write_text(nlu_yaml(examples), encoding="utf-8")
     return folder
 
@@ -81,12 +75,14 @@ def fingerprint(
     Covered are the contents and relative names of the assistant's `config.yml`, domain and
     components, of the training files, of the learned files, of the pinned requirements, and the
     encoder. Actions, credentials and endpoints do not enter a model and are left out.
+
+    Raises:
+        BadData: the project is incomplete.
     """
-    parts: list[tuple[str, Path]] = [("config", bot / "config.yml"), ("pins", requirements)]
-    parts += _named("domain", bot / "domain", YAML)
+    project = Project(bot, training_data)
+    parts: list[tuple[str, Path]] = [("config", project.config), ("pins", requirements)]
+    parts += [*project.domain_files(), *project.training_files()]
     parts += _named("components", bot / "components", ("*.py", "*.txt"))
-    for name in (*TRAINED, "responses"):
-        parts += _named(name, training_data / name, YAML)
     if learned:
         parts += [("learned/" + name, learned / name) for name in (*LEARNED, "domain.yml")]
     digest = hashlib.sha256()
@@ -111,20 +107,9 @@ def _files(folder: Path, patterns: Iterable[str]) -> list[Path]:
     return sorted(path for pattern in patterns for path in folder.rglob(pattern))
 
 
-def _start(folder: Path, bot: Path) -> None:
-    if not (bot / "config.yml").is_file():
-        raise BadData(path=bot / "config.yml", why="there is no such file")
+def _start(folder: Path, project: Project) -> None:
+    config = project.config
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("domain", "data"):
         (folder / name).mkdir(parents=True)
-    shutil.copyfile(bot / "config.yml", folder / "config.yml")
-
-
-def _copy_yaml(source: Path, target: Path) -> int:
-    """Copy a tree's YAML files and return how many there were."""
-    files = _files(source, YAML)
-    for path in files:
-        copy = target / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-    return len(files)
+    shutil.copyfile(config, folder / "config.yml")

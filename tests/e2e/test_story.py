@@ -258,7 +258,9 @@ def test_rasa_keeps_what_a_page_sends_along(desk: Desk, sent: object, kept: dict
     body = {"sender": sender, "message": "hello", "metadata": sent}
     said = httpx.post(f"{desk.url}/webhooks/rest/webhook", json=body, timeout=30).json()
     assert [m["recipient_id"] for m in said] == [sender] and said[0]["text"]
-    with sqlite3.connect(f"file:{desk.folder / 'var' / 'handoff.db'}?mode=ro", uri=True) as database:
+    with sqlite3.connect(
+        f"file:{desk.folder / 'var' / 'handoff.db'}?mode=ro", uri=True
+    ) as database:
         query = "SELECT id FROM conversations WHERE channel = 'rest' AND customer_key = ?"
         (conversation,) = database.execute(query, (sender,)).fetchone()
     tracker = f"http://127.0.0.1:{desk.rasa_port}/conversations/{conversation}-1/tracker"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from handoff.core.mining import Episode
+from handoff.core.policy import Desk
 from handoff.learning.collect import _gave_data, collect
 from tests.fakes import UNKNOWN, FakeDesk, understood
 
@@ -22,7 +23,7 @@ async def gathered(desk: FakeDesk) -> Episode:
     """Return what is collected of the newest handoff."""
     (handoff,) = await desk.handoffs()
     async with desk.store() as work:
-        return await collect(work, handoff)
+        return await collect(work, handoff, Desk())
 
 
 async def test_an_answer_to_the_bots_question_is_data_and_another_question_is_not(
@@ -45,6 +46,6 @@ async def test_up_to_version_3_every_such_message_was_data(desk: FakeDesk) -> No
     other = (await desk.ask(UNKNOWN)).message.id
     async with desk.store() as work:
         (decision,) = await work.decisions.of_message(other)
-    assert not _gave_data(decision)
+    assert not _gave_data(decision, Desk())
     del decision.evidence["signals"]["takes_any_text"]
-    assert _gave_data(decision)
+    assert _gave_data(decision, Desk())

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from handoff.adapters.redaction import PresidioRedactor
-from handoff.learning.training_files import shipped_answers
+from handoff.learning.project import Project
 from tests.environment import PROJECT
 
 NAMES = (
@@ -112,7 +112,8 @@ def test_without_names_only_patterns_count(redactor: PresidioRedactor):
 
 def test_the_shops_own_contacts_are_found_in_what_it_is_shipped_to_say():
     redactor = PresidioRedactor()
-    found = {c for text in shipped_answers(PROJECT / "training_data") for c in redactor.found(text)}
+    shipped = Project(PROJECT / "bot", PROJECT / "training_data")
+    found = {c for text in shipped.answers() for c in redactor.found(text)}
     assert {"service@fernway.example", "+44 20 7946 0100"} <= found
     agent = PresidioRedactor("your", found)
     said = "Write to service@fernway.example or call +44 20 7946 0100."

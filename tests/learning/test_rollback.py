@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handoff.core.errors import BadData, NothingToRollBack
+from handoff.core.errors import BadData, NothingToRollBack, NotOurAssistant
 from handoff.core.model import CandidateStatus, OutboxKind, ReleaseStatus, RunStatus
 from handoff.learning.rollback import heal, register_initial
 from tests.learning.world import GIFT, GIFT_INTENT, Killed, KillingStore, World
@@ -175,3 +175,15 @@ async def test_death_around_the_commit(learned: World, before: bool):
     expected = "learned_loyalty" if before else "nothing"
     assert await learned.understands(LOYALTY) == expected
     assert (LOYALTY in str(learned.files())) is before
+
+
+async def test_a_model_of_somebody_elses_is_not_replaced(learned: World):
+    theirs = learned._write({"hello": "greet"}, learned.folder / "theirs.tar.gz")
+    learned.live.path, loads = theirs, learned.live.loads
+    with pytest.raises(NotOurAssistant, match=r"theirs\.tar\.gz"):
+        await heal(learned.store, learned.learned, learned.live)
+    with pytest.raises(NotOurAssistant):
+        await learned.learn()()
+    assert (learned.live.path, learned.live.loads) == (theirs, loads)
+    await heal(learned.store, learned.learned, learned.live, any_model=True)
+    assert learned.live.loads == loads + 1

@@ -229,7 +229,7 @@ def test_intents_are_those_shipped_and_those_learned(tmp_path: Path):
     (tmp_path / "nlu").mkdir()
     (tmp_path / "nlu" / "a.yml").write_text("nlu:\n- intent: greet\n  examples: |\n    - hi\n")
     put_folder(render([candidate("a")], {}, KNOWN).files, tmp_path / "learned")
-    assert intents_in(tmp_path) == ["greet", "learned_gift_cards"]
+    assert intents_in(tmp_path, tmp_path / "learned") == ["greet", "learned_gift_cards"]
 
 
 @pytest.mark.parametrize("content", ["nlu: [1", "nlu: 3", "- a\n- b", "\x00"])

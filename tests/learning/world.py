@@ -38,7 +38,7 @@ from handoff.core.model import (
     Parse,
     Truth,
 )
-from handoff.core.policy import Policy
+from handoff.core.policy import Desk, Policy
 from handoff.learning.gate import read_assistant
 from handoff.learning.mine import Mine
 from handoff.learning.nightly import Learn
@@ -181,7 +181,7 @@ class World:
         return Learn(
             store=store,
             clock=self.clock,
-            mine=Mine(store, self.clock, plain, plain, partial(read_known, self.data)),
+            mine=Mine(store, self.clock, plain, plain, partial(read_known, self.data), Desk()),
             train=self.train,
             serve=self.serve,
             read=partial(read_assistant, golden=self.data / "golden", limits=policy.limits),

@@ -1,0 +1,192 @@
+"""Whose the assistant at RASA_URL is: what the desk changes, and what it says where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handoff.adapters.memory import MemoryStore
+from handoff.adapters.rasa import RasaAssistant
+from handoff.bootstrap import assistant as whose
+from handoff.bootstrap.assistant import DeskPolicy, policy_of_desk, standing
+from handoff.bootstrap.jobs import learn_now, prepare_model, roll_back_now
+from handoff.bootstrap.parts import open_store
+from handoff.bootstrap.processes import around, check_ports, processes
+from handoff.core.assistant import WAY_OUT
+from handoff.core.errors import BadSetting, NotOurAssistant
+from handoff.core.model import Release, ReleaseStatus
+from handoff.core.policy import OTHERS_RISK
+from handoff.learning.rasa_server import free_port
+from handoff.settings import PROJECT, Settings, load_settings
+from tests.adapters.test_rasa import RasaServer, serving
+from tests.fakes import START
+
+THEIRS = {
+    "model_file": "models/20260101-theirs.tar.gz",
+    "intents": ["greet", "order", "talk_to_human", {"faq": {"is_retrieval_intent": True}}],
+    "responses": {"utter_faq/hours": []},
+    # Of a parse: the assistant's own fallback tells its threshold.
+    "intent": {"name": "nlu_fallback", "confidence": 0.7},
+}
+OURS = {**THEIRS, "model_file": "/somewhere/base-0123456789ab.tar.gz"}
+
+
+@pytest.fixture
+async def rasa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RasaServer]:
+    monkeypatch.setattr(whose, "PAUSE_SECONDS", 0.0)
+    async with serving() as server:
+        server.answers(THEIRS)
+        yield server
+
+
+@pytest.fixture
+def given(rasa: RasaServer, tmp_path: Path) -> Settings:
+    return at(rasa.url, tmp_path)
+
+
+def at(url: str, folder: Path, **more: Any) -> Settings:
+    return load_settings(_env_file=None, RASA_URL=url, HANDOFF_VAR=folder / "var", **more)
+
+
+def project(folder: Path, *intents: str) -> Path:
+    """Write a project as `rasa init` does."""
+    bot = folder / "theirs"
+    (bot / "data").mkdir(parents=True)
+    (bot / "config.yml").write_text("pipeline: []\npolicies:\n- name: RulePolicy\n")
+    (bot / "domain.yml").write_text("intents:\n" + "".join(f"- {name}\n" for name in intents))
+    examples = "".join(f"- intent: {i}\n  examples: |\n    - {i} please\n" for i in intents)
+    (bot / "data" / "nlu.yml").write_text("nlu:\n" + examples)
+    return bot
+
+
+async def with_release(store: Any) -> None:
+    async with store() as work:
+        path = "/var/releases/base-0123456789ab.tar.gz"
+        await work.releases.add(Release("r1", START, path, "/learned", ReleaseStatus.ROLLED_BACK))
+        await work.commit()
+
+
+async def test_where_nobody_listens_the_desk_starts_its_own(tmp_path: Path) -> None:
+    found = await standing(at(f"http://127.0.0.1:{free_port()}", tmp_path), MemoryStore())
+    assert (found.answers, found.own) == (False, True)
+
+
+async def test_a_model_the_desk_trained_is_its_own_whatever_became_of_it(rasa, given) -> None:
+    store = MemoryStore()
+    rasa.answers(OURS)
+    assert not (await standing(given, store)).own
+    await with_release(store)
+    assert (await standing(given, store)).own
+
+
+@pytest.mark.parametrize("status", [401, 404, 409, 500])
+async def test_what_cannot_be_asked_is_not_changed(rasa, given, status) -> None:
+    rasa.answers({"reason": "no"}, status)
+    found = await standing(given, MemoryStore())
+    assert found.answers and f"status {status}" in str(found.refusal)
+
+
+async def test_the_setting_says_so_without_a_look(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    assert not (await standing(at(url, tmp_path, HANDOFF_ASSISTANT="foreign"), MemoryStore())).own
+
+
+async def test_a_project_that_cannot_be_the_assistants_turns_nothing_on(rasa, tmp_path) -> None:
+    """The shop's project is the usual one: “own” alone must not make everybody's bot a shop."""
+    found = await standing(at(rasa.url, tmp_path, HANDOFF_ASSISTANT="own"), MemoryStore())
+    assert "the intent faq and 2 more" in str(found.refusal)
+    for more, own in (((), False), (("faq",), True)):
+        bot = project(tmp_path / str(own), "greet", "order", "talk_to_human", *more)
+        settings = at(rasa.url, tmp_path, HANDOFF_ASSISTANT="own", HANDOFF_BOT=bot)
+        assert (await standing(settings, MemoryStore())).own is own
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda settings: learn_now(settings, print),
+        lambda settings: prepare_model(settings, print),
+        lambda settings: prepare_model(settings, print, force=True),
+        lambda settings: roll_back_now(settings),
+    ],
+    ids=["learn", "train", "train by force", "rollback"],
+)
+async def test_nothing_changes_somebody_elses_assistant(rasa, given, command, capsys) -> None:
+    with pytest.raises(NotOurAssistant) as refusal:
+        await command(given)
+    sentence = str(refusal.value)
+    assert "20260101-theirs.tar.gz" in sentence and "HANDOFF_ASSISTANT=own" in sentence
+    assert sentence.endswith(".") and sentence.count(". ") == 0
+    assert capsys.readouterr().out == ""
+    assert {method for method, *_ in rasa.asked} <= {"GET", "POST"}
+    async with open_store(given) as store, store() as work:
+        assert await work.releases.current() is None and await work.runs.latest() is None
+
+
+async def test_the_policy_before_somebody_else(rasa, given) -> None:
+    async with RasaAssistant(rasa.url) as live:
+        ask = DeskPolicy(given, MemoryStore(), live)
+        policy = await ask()
+        assert policy is not None and not ask.is_shop
+        assert policy.risk == OTHERS_RISK and not policy.desk.precedents
+        assert policy.desk.person_intents == {"talk_to_human", WAY_OUT}
+        assert policy.desk.courtesy_intents == {"greet"}
+        assert policy.limits.confidence == 0.45  # no stricter than its own 0.7, nor than ours
+        assert ask.labels() == ["faq/hours", "greet", "order", "talk_to_human"]
+        rasa.answers({}, 500)
+        live._told_until = 0.0
+        assert await ask() == policy
+
+
+async def test_the_policy_starts_from_the_owners_threshold_unless_told(rasa, tmp_path) -> None:
+    rasa.answers({**THEIRS, "intent": {"name": "nlu_fallback", "confidence": 0.25}})
+    for told, wanted in ({}, 0.25), ({"HANDOFF_CONFIDENCE": 0.6}, 0.6):
+        async with RasaAssistant(rasa.url) as live:
+            settings = at(rasa.url, tmp_path, **told)
+            assert (await policy_of_desk(settings, MemoryStore(), live)).limits.confidence == wanted
+
+
+async def test_before_its_own_model_the_shop_is_the_shop(rasa, given) -> None:
+    rasa.answers(OURS)
+    store = MemoryStore()
+    await with_release(store)
+    async with RasaAssistant(rasa.url) as live:
+        ask = DeskPolicy(given, store, live)
+        assert await ask() == given.policy() and ask.is_shop
+        # Somebody puts another assistant there: from now on nothing of the shop's counts.
+        rasa.answers(THEIRS)
+        live._told_until = 0.0
+        policy = await ask()
+        assert policy is not None and not policy.desk.precedents and not ask.is_shop
+
+
+async def test_an_owners_data_lies_beside_the_project(tmp_path: Path) -> None:
+    bot = project(tmp_path, "greet")
+    assert load_settings(_env_file=None, HANDOFF_BOT=bot).training_data == bot / "data"
+    elsewhere = load_settings(_env_file=None, HANDOFF_BOT=bot, HANDOFF_TRAINING_DATA=tmp_path)
+    assert elsewhere.training_data == tmp_path
+    assert load_settings(_env_file=None).training_data == PROJECT / "training_data"
+
+
+async def test_what_is_started_around_an_assistant_that_answers(rasa, given) -> None:
+    assert [part.name for part in around(given)] == ["gateway", "simulator"]
+    with pytest.raises(BadSetting, match="RASA_URL"):
+        check_ports(given)
+    check_ports(given, elsewhere=True)
+
+
+async def test_an_owners_project_is_started_with_what_the_desk_needs(tmp_path: Path) -> None:
+    async def model() -> tuple[str, ...]:
+        return ()
+
+    bot = project(tmp_path, "greet")
+    settings = load_settings(_env_file=None, HANDOFF_VAR=tmp_path / "var", HANDOFF_BOT=bot)
+    names = [part.name for part in processes(settings, model)]
+    assert names == ["rasa", "gateway", "simulator"]
+    (bot / "actions").mkdir()
+    rasa, actions, *_ = processes(settings, model)
+    assert (actions.name, actions.folder) == ("actions", bot) and "actions" in actions.command
+    assert str(tmp_path / "var/rasa/endpoints.yml") in rasa.command
