@@ -84,6 +84,7 @@ BAD = [
     ("HANDOFF_TIMEZONE", "", "“” is not a time zone"),
     ("HANDOFF_LANGUAGES", "", "“” is none of the languages known here: ar, cs"),
     ("HANDOFF_LANGUAGES", "en, english", "“english” is none of the languages known here"),
+    ("HANDOFF_ASSISTANT", "mine", "input should be 'auto', 'own' or 'foreign'"),
     ("HANDOFF_ENCODER_BACKEND", "gpu", "input should be 'auto', 'onnx', 'onnx-int8' or 'torch'"),
     ("HANDOFF_REMINDER_MINUTES", "0", "greater than or equal to 1"),
     ("HANDOFF_CONFIDENCE", "45", "less than or equal to 1"),
@@ -120,7 +121,8 @@ def test_every_setting_that_can_be_wrong_by_itself_is_tried_above() -> None:
     free |= {"HANDOFF_ENCODER_FOLDER", "HANDOFF_METADATA_SHOWN", "HANDOFF_REST_ACKNOWLEDGEMENT"}
     free |= {"HANDOFF_JWT_KEY"}  # whether it is one follows from the method: see test_widgets.py
     free |= {"RASA_TOKEN", "RASA_VENV", "HANDOFF_VAR", "HANDOFF_TRAINING_DATA", "HANDOFF_BOT"}
-    free |= {"HANDOFF_HUMAN_INTENTS", "HANDOFF_PERSON_INTENTS", "ORDER_STORE_TOKEN"}
+    free |= {"HANDOFF_HUMAN_INTENTS", "HANDOFF_PERSON_INTENTS", "HANDOFF_COURTESY_INTENTS"}
+    free |= {"ORDER_STORE_TOKEN"}
     assert set(VARIABLES) - free == {name for name, _, _ in BAD}
 
 
@@ -152,6 +154,7 @@ def test_every_documented_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> N
     special = {
         "TELEGRAM_BOT_TOKEN": "17:abc",
         "HANDOFF_PEOPLE": "17:Ana:agent",
+        "HANDOFF_ASSISTANT": "foreign",
         "HANDOFF_ENCODER_BACKEND": "torch",
         "HANDOFF_NIGHTLY_AT": "17:17",
         "HANDOFF_TIMEZONE": "Europe/Berlin",
