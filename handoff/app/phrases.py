@@ -21,6 +21,8 @@ DID_YOU_MEAN_THIS = "I am not sure I understood you. Did you mean this?"
 SOMETHING_ELSE = "Something else, a person please"
 OTHER_WORDS = "I am not sure I understood you. Could you say it in other words?"
 A_PERSON = "A person please"
+ONE_BY_ONE = "One thing after the other: I will come to “{text}” after this."
+NEXT_REQUEST = "Now to “{text}”."
 CHOOSE = "Which one do you mean? Please choose, or tell me in other words."
 NOT_IT = (
     "Sorry, then that was not what you wanted. Tell me in other words what you need, "

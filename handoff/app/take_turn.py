@@ -19,7 +19,7 @@ from handoff.core.errors import AssistantUnavailable, EncoderUnavailable
 from handoff.core.evidence import before_speaking, evidence_of
 from handoff.core.languages import ENGLISH, LANGUAGES
 from handoff.core.lifecycle import Event, apply
-from handoff.core.limits import HISTORY_LINES
+from handoff.core.limits import HISTORY_LINES, REQUEST_CHARACTERS
 from handoff.core.model import (
     Action,
     Author,
@@ -46,9 +46,12 @@ from handoff.core.policy import (
     Signals,
     Verdict,
     decide,
+    is_clear,
     is_courtesy,
     judge_turn,
+    options_of,
 )
+from handoff.core.requests import Part, cuts
 from handoff.core.text import plain_for_assistant
 from handoff.core.words import phrases_in
 from handoff.ports import Assistant, Clock, Doorbell, Encoder, FeelingsReader, Store, Work
@@ -64,7 +67,12 @@ SECRET_KEY_CHANNEL = "web"
 
 @dataclass(slots=True)
 class Turn:
-    """All that was gathered and decided about one message, before anything of it is stored."""
+    """All that was gathered and decided about one message, before anything of it is stored.
+
+    `asking` says that the last line asks what was meant, `pending` are requests that have to wait.
+    `acted` says that a request was served before another one went wrong: its answer stands although
+    a person is asked.
+    """
 
     verdict: Verdict
     parse: Parse | None
@@ -72,6 +80,9 @@ class Turn:
     shadow: tuple[Policy, Verdict] | None = None
     lines: Sequence[BotLine] = ()
     awaiting: str | None = None
+    asking: bool = False
+    pending: tuple[str, ...] = ()
+    acted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +226,14 @@ class TakeTurn:
         signals = replace(signals, free=free)
         verdict = decide(signals, in_use.active)
         shadow = in_use.shadow and (in_use.shadow, decide(signals, in_use.shadow))
-        turn = Turn(verdict, signals.parse, signals, shadow)
+        asking = verdict.action is Action.CLARIFY
+        turn = Turn(verdict, signals.parse, signals, shadow, asking=asking)
+        turn.pending = () if signals.move is Move.DONE else conversation.pending or ()
         if verdict.reply is not None:
             turn.lines = desk_reply(verdict.reply, earlier, in_use.active.desk)
             turn.awaiting = conversation.awaiting_slot
         elif verdict.action is Action.ANSWER:
-            await self._speak(turn, in_use.active, conversation, message, earlier)
+            await self._answers(turn, in_use.active, conversation, message, earlier)
         elif verdict.action is Action.CLARIFY:
             desk, entities = in_use.active.desk, signals.parse.entities if signals.parse else ()
             turn.lines = [question(verdict.options, entities, self.titles(), desk)]
@@ -257,7 +270,22 @@ class TakeTurn:
             wordless=not message.buttons and is_wordless(message.text),
             last_said=last_said(earlier, conversation.asking, policy.desk),
             language="" if message.buttons else self.foreign(message.text),
+            parts=await self._parts(message, conversation),
         )
+
+    async def _parts(self, message: Message, conversation: Conversation) -> tuple[Part, ...]:
+        """Return what a message of several parts was cut into, each part understood by itself."""
+        if message.buttons or conversation.awaiting_slot:
+            return ()
+        pieces = cuts(message.text)
+        try:
+            parses = await asyncio.gather(
+                *(self.assistant.parse(plain_for_assistant(piece.text)) for piece in pieces)
+            )
+        except AssistantUnavailable as error:
+            log.warning("the parts of a message were not understood: %s", error)
+            return ()
+        return tuple(piece.read(parse) for piece, parse in zip(pieces, parses, strict=True))
 
     async def _parse(self, message: Message, desk: Desk) -> tuple[Parse | None, str]:
         text = self._heard(message)
@@ -307,7 +335,7 @@ class TakeTurn:
             log.warning("what the bot takes for %s is not known: %s", slot, error)
             return True
 
-    async def _speak(
+    async def _answers(
         self,
         turn: Turn,
         policy: Policy,
@@ -315,19 +343,69 @@ class TakeTurn:
         message: Message,
         earlier: Sequence[Message],
     ) -> None:
+        """Let the bot answer: one request after the other, as long as none asks something back.
+
+        What was left waiting by an earlier message comes last. Requests that have to wait are
+        stored with the conversation.
+        """
+        parts = {part.text: part.parse for part in turn.signals.parts}
+        now = turn.verdict.requests or (self._heard(message),)
+        waiting = [*now, *turn.pending]
+        several = len(waiting) > 1
+        lines: list[BotLine] = []
+        while waiting and not turn.awaiting and not turn.asking:
+            text = waiting.pop(0)
+            if several and lines:
+                lines.append(BotLine(phrases.NEXT_REQUEST.format(text=_short(text))))
+            if text in now and not turn.verdict.requests:
+                parse = turn.parse
+            else:
+                parse = parts.get(text) or await self._understood(text)
+            if lines and (parse is None or not is_clear(parse, policy)):
+                options = options_of(parse, policy) if parse else ()
+                entities = parse.entities if parse else ()
+                lines.append(question(options, entities, self.titles(), policy.desk))
+                turn.asking = True
+                break
+            said = await self._speak(turn, policy, conversation, message, earlier, text)
+            if turn.verdict.action is Action.HAND_OFF:
+                turn.acted = bool(lines)
+                break
+            lines += said
+        if waiting and turn.awaiting and turn.verdict.requests:
+            lines.insert(0, BotLine(phrases.ONE_BY_ONE.format(text=_short(waiting[0]))))
+        turn.lines, turn.pending = lines, tuple(waiting)
+
+    async def _understood(self, text: str) -> Parse | None:
+        try:
+            return await self.assistant.parse(plain_for_assistant(text))
+        except AssistantUnavailable as error:
+            log.warning("a request that had to wait was not understood: %s", error)
+            return None
+
+    async def _speak(
+        self,
+        turn: Turn,
+        policy: Policy,
+        conversation: Conversation,
+        message: Message,
+        earlier: Sequence[Message],
+        text: str,
+    ) -> Sequence[BotLine]:
+        """Return what the bot says to a request; the verdict is a handoff where it must not."""
         sender = f"{conversation.id}-{message.episode}"
-        text = self._heard(message)
-        why_silent = ""
+        heard = text if message.buttons else plain_for_assistant(text)
+        why_silent, lines = "", list[BotLine]()
         try:
             metadata = passed_along(conversation, message.episode, message.context)
-            turn.lines = await self.assistant.respond(sender, text, metadata)
+            lines = await self.assistant.respond(sender, heard, metadata)
         except AssistantUnavailable as error:
             why_silent = str(error)
         else:
             turn.awaiting = await self.awaited(sender)
         courtesy = is_courtesy(turn.parse, policy.desk)
-        before = 0 if courtesy else said_before(earlier, turn.lines)
-        judged = judge_turn(turn.lines, before, policy.limits, why_silent)
+        before = 0 if courtesy else said_before(earlier, lines)
+        judged = judge_turn(lines, before, policy.limits, why_silent)
         evidence = {**turn.verdict.evidence, "turn": judged.evidence}
         if judged.action is Action.HAND_OFF:
             turn.verdict = replace(
@@ -335,6 +413,7 @@ class TakeTurn:
             )
         else:
             turn.verdict = replace(turn.verdict, evidence=evidence)
+        return lines
 
     async def awaited(self, sender: str) -> str | None:
         """Return the slot the bot asks for. What it has said stands, whether or not this is known:
@@ -378,6 +457,13 @@ class TakeTurn:
     ) -> None:
         """Let the bot speak: its answer, or its question about what was meant."""
         await self._decided(work, message, turn)
+        await self._say(work, conversation, turn)
+        conversation.awaiting_slot = turn.awaiting
+        conversation.asking = turn.asking
+        conversation.questions += turn.asking
+        conversation.pending = turn.pending or None
+
+    async def _say(self, work: Work, conversation: Conversation, turn: Turn) -> None:
         for line in turn.lines:
             await add_line(
                 work,
@@ -389,17 +475,16 @@ class TakeTurn:
                 image=line.image,
                 extra=line.extra,
             )
-        conversation.awaiting_slot = turn.awaiting
-        conversation.asking = turn.verdict.action is Action.CLARIFY
-        conversation.questions += conversation.asking
 
     async def _hand_off(
         self, work: Work, conversation: Conversation, message: Message, turn: Turn
     ) -> None:
         now = self.clock.now()
         decision = await self._decided(work, message, turn)
+        if turn.acted:
+            await self._say(work, conversation, turn)
         apply(conversation, Event.HAND_OFF)
-        conversation.asking = False
+        conversation.asking, conversation.pending = False, None
         handoff = Handoff(
             id=new_id(),
             conversation_id=conversation.id,
@@ -437,6 +522,12 @@ class TakeTurn:
         if turn.shadow:
             await work.shadows.add(_beside(decision, *turn.shadow))
         return decision
+
+
+def _short(text: str) -> str:
+    """Return a request as it is quoted to the customer, cut at its end."""
+    line = " ".join(text.split()).rstrip(" .,;")
+    return line if len(line) <= REQUEST_CHARACTERS else f"{line[: REQUEST_CHARACTERS - 1]}…"
 
 
 def passed_along(

@@ -18,13 +18,14 @@ from handoff.core.limits import PolicyLimits
 from handoff.core.model import Action, BotLine, Decision, Feelings, Finding, IntentScore, Parse
 from handoff.core.moves import LastSaid, Move
 from handoff.core.policy import POLICY_VERSION, Desk, Policy, Signals, Verdict, decide, judge_turn
+from handoff.core.requests import Part
 from handoff.core.risk import RiskModel
 
 ID_DIGITS = 12
 """Hexadecimal digits of a policy's id."""
 
 
-SINCE_VERSION_5: dict[str, Any] = {"reply": None}
+SINCE_VERSION_5: dict[str, Any] = {"reply": None, "requests": []}
 """What stands for figures of an outcome that older decisions do not hold."""
 
 
@@ -76,15 +77,19 @@ def named(policy: Policy) -> Policy:
 
 def signals_from(stored: Mapping[str, Any]) -> Signals:
     """Return the signals as they stand in a decision's evidence."""
-    parse = stored["parse"]
-    if parse is not None:
-        ranking = tuple(IntentScore(**score) for score in parse["ranking"])
-        parse = Parse(**{**parse, "ranking": ranking, "entities": tuple(parse["entities"])})
+    parse = _parse_from(stored["parse"]) if stored["parse"] is not None else None
     read: dict[str, Any] = {name: tuple(stored[name]) for name in ("mood", "safety", "legal")}
     # Signals before version 5 of the rules say nothing about short replies.
     read["move"] = Move(stored["move"]) if stored.get("move") else None
     read["last_said"] = LastSaid(stored.get("last_said", ""))
+    parts = stored.get("parts", ())
+    read["parts"] = tuple(Part(**{**part, "parse": _parse_from(part["parse"])}) for part in parts)
     return Signals(**{**stored, **read, "parse": parse, "feelings": Feelings(**stored["feelings"])})
+
+
+def _parse_from(stored: Mapping[str, Any]) -> Parse:
+    ranking = tuple(IntentScore(**score) for score in stored["ranking"])
+    return Parse(**{**stored, "ranking": ranking, "entities": tuple(stored["entities"])})
 
 
 def evidence_of(verdict: Verdict) -> dict[str, Any]:
@@ -95,6 +100,7 @@ def evidence_of(verdict: Verdict) -> dict[str, Any]:
         "risk": verdict.risk,
         "limit": verdict.limit,
         "reply": verdict.reply,
+        "requests": list(verdict.requests),
     }
     return {**verdict.evidence, "outcome": outcome}
 

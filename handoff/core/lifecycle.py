@@ -61,6 +61,7 @@ def apply(conversation: Conversation, event: Event) -> None:
         conversation.episode += 1
         conversation.awaiting_slot = None
         conversation.questions, conversation.asking = 0, False
+        conversation.pending = None
     if state is not State.AGENT:
         conversation.assignee, conversation.assignee_name = None, ""
     conversation.state = state

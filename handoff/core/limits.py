@@ -26,6 +26,9 @@ HISTORY_LINES = 40
 """How many lines before a message the policy looks at: about twenty turns. What was said earlier
 says nothing about now, and a turn must not get slower the longer a customer stays."""
 
+REQUEST_CHARACTERS = 80
+"""How much of a request is quoted to the customer who made it, in characters."""
+
 PARSE_SECONDS = 5.0
 """Longest wait for the assistant to understand a message, in seconds."""
 

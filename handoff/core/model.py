@@ -212,8 +212,9 @@ class Conversation:
     `episode` counts from 1 and grows each time a closed conversation is opened again: what the
     policy looks at, and the bot's own memory, never reach back over it. `questions` counts how
     often in this episode the bot has asked what was meant, `asking` says that its last line was
-    such a question. `version` grows with every save and makes a stale save fail. `delivered_seq` is
-    the last line pushed to a customer whose channel keeps no cursor of its own.
+    such a question. `pending` are requests the bot has been given and has yet to serve, in
+    order. `version` grows with every save and makes a stale save fail. `delivered_seq` is the
+    last line pushed to a customer whose channel keeps no cursor of its own.
     """
 
     id: str
@@ -232,6 +233,7 @@ class Conversation:
     awaiting_slot: str | None = None
     questions: int = 0
     asking: bool = False
+    pending: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)

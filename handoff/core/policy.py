@@ -1,16 +1,18 @@
 """The policy: signals in, action with reasons and evidence out. Pure.
 
 Parse, then decide, then speak: `decide` runs before the bot acts, `judge_turn` looks at what the
-bot would say before the customer sees it. Five steps, the first that applies decides:
+bot would say before the customer sees it. Six steps, the first that applies decides:
 
 1. Rules a person can read: an explicit request, danger, the law, sensitive intents, anger,
    repetition, an assistant that cannot be reached.
 2. A short reply to what the bot said last ("no", "that's all", "👍"): `reply_to` says what follows.
-3. The set of likely intents: one means answer, a few mean ask, many or none mean a person. A
+3. Several requests in one message (`requests_of`): each is looked at as if it stood alone, and they
+   are served one after the other.
+4. The set of likely intents: one means answer, a few mean ask, many or none mean a person. A
    customer for whom both the risk and feelings alone call for a person is not asked. Where nothing
    was understood and the risk is next to nothing ("neat!"), the customer is asked for other words.
-4. One calibrated risk out of all signals, against a limit that follows from what mistakes cost.
-5. Otherwise the bot answers.
+5. One calibrated risk out of all signals, against a limit that follows from what mistakes cost.
+6. Otherwise the bot answers.
 
 A language that the assistant does not speak is never a reason by itself: it is told beside the
 others, and a message in it that was not understood is not asked about in words its writer may not
@@ -37,11 +39,18 @@ from handoff.core.model import (
     Reason,
 )
 from handoff.core.moves import LastSaid, Move
+from handoff.core.requests import Part, share_a_subject
 from handoff.core.risk import PROBABILITIES, SIGNALS, UNDERSTANDING, RiskModel
 from handoff.core.words import LEGAL_PHRASES, SAFETY_PHRASES
 
 POLICY_VERSION = "5"
 """Grows when the same signals and policy may lead to another decision."""
+
+WORDS_OF_A_REQUEST = 4
+"""A part of fewer words that is not clear is no request of its own ("where?", "call it off")."""
+
+SAME_REQUEST = 0.05
+"""A part that may mean an intent already asked for, at least this likely, asks for it once more."""
 
 EVIDENT = 0.1
 """A probability below this is never told as a reason."""
@@ -139,7 +148,8 @@ class Signals:
     `free` is the share of the agents' places that is free. `parse` is None when the assistant could
     not be reached. `move` is what a short reply does (`core.moves`), `wordless` says that it holds
     signs alone, `last_said` is what it replies to. `language` is the code of a language that the
-    assistant does not speak, where the message is surely written in one.
+    assistant does not speak, where the message is surely written in one. `parts` are what a message
+    of several parts was cut into, each understood by itself.
     """
 
     parse: Parse | None
@@ -159,6 +169,7 @@ class Signals:
     wordless: bool = False
     last_said: LastSaid = LastSaid.NOTHING
     language: str = ""
+    parts: tuple[Part, ...] = ()
 
     @property
     def ranking(self) -> tuple[IntentScore, ...]:
@@ -186,7 +197,8 @@ class Verdict:
 
     `options` are the intents to ask about, where the action is `CLARIFY`; none where the customer
     is asked for other words. `reply` is what the desk says by itself in place of the bot.
-    `risk` and `limit` are None where a rule decided before they were looked at.
+    `risk` and `limit` are None where a rule decided before they were looked at. `requests` are the
+    several requests of one message in the order in which they are served, none where it holds one.
     """
 
     action: Action
@@ -196,6 +208,7 @@ class Verdict:
     risk: float | None = None
     limit: float | None = None
     reply: Reply | None = None
+    requests: tuple[str, ...] = ()
 
 
 def decide(signals: Signals, policy: Policy) -> Verdict:
@@ -209,7 +222,17 @@ def decide(signals: Signals, policy: Policy) -> Verdict:
     risk, limit = policy.risk.risk(parts), policy.risk_limit(signals.free)
     feelings = {name: part for name, part in parts.items() if name not in UNDERSTANDING}
     upset = min(risk, policy.risk.risk(feelings)) >= limit
-    answering = reply_to(signals, policy)
+    answering, requests = reply_to(signals, policy), requests_of(signals, policy)
+    if requests:
+        lost = [part for part in requests if not is_clear(part.parse, policy)]
+        unclear = [finding for part in lost for finding in _unclear(_alone(signals, part), policy)]
+        settled = all(_options(_alone(signals, part), policy) for part in lost)
+        fine = risk < limit and (not lost or (settled and _may_ask(signals, policy)))
+        if fine:
+            texts = tuple(part.text for part in requests)
+            added = list(_added(parts, figures, policy.risk, set()))
+            return _verdict(Action.ANSWER, added, evidence, (), risk, limit, None, texts)
+        answering = (Action.HAND_OFF, None, unclear)
     action, reply, unclear = answering or (Action.ANSWER, None, _unclear(signals, policy))
     options: tuple[str, ...] = ()
     if risk >= limit and action is not Action.HAND_OFF and not (unclear and not answering):
@@ -251,9 +274,88 @@ def _verdict(
     risk: float | None = None,
     limit: float | None = None,
     reply: Reply | None = None,
+    requests: tuple[str, ...] = (),
 ) -> Verdict:
-    ordered = sorted(findings, key=lambda f: (-f.weight, PRIORITY.index(f.reason)))
-    return Verdict(action, tuple(ordered[:REASONS_SHOWN]), evidence, options, risk, limit, reply)
+    found = {f.reason: f for f in reversed(list(findings))}.values()
+    ordered = sorted(found, key=lambda f: (-f.weight, PRIORITY.index(f.reason)))
+    shown = tuple(ordered[:REASONS_SHOWN])
+    return Verdict(action, shown, evidence, options, risk, limit, reply, requests)
+
+
+def options_of(parse: Parse, policy: Policy) -> tuple[str, ...]:
+    """Return the intents to ask about where a part of a message is not clear."""
+    return _options(Signals(parse, Feelings()), policy)
+
+
+def is_clear(parse: Parse, policy: Policy) -> bool:
+    """Say whether an assistant's reading of a part names one request it knows."""
+    if parse.best.intent in policy.desk.courtesy_intents:
+        return False
+    return not _unclear(Signals(parse, Feelings()), policy)
+
+
+def _alone(signals: Signals, part: Part) -> Signals:
+    """Return the signals of a message as if it held this part alone."""
+    return replace(signals, parse=part.parse, parts=())
+
+
+def requests_of(signals: Signals, policy: Policy) -> tuple[Part, ...]:
+    """Return the several requests of a message, those that are clear first; none where it has one.
+
+    Two clear parts of different intents are two requests where both are put as such. What is merely
+    told ("my card was declined, where is my parcel?") is the reason of the other, unless words join
+    them ("and", "also"). A part that is put as a request and joined, but not clear, is asked about.
+    """
+    if signals.pressed or signals.awaiting_slot or signals.language:
+        return ()
+    found: list[tuple[Part, str]] = []
+    for part in signals.parts:
+        if part.aside:
+            continue
+        known = [intent for _, intent in found if intent]
+        if is_clear(part.parse, policy):
+            intent = part.parse.best.intent
+            put = part.joined and part.shaped
+            if intent not in known and (put or not _may_be_one_of(known, part.parse)):
+                found.append((part, intent))
+        elif _is_put(part, policy) and not _resembles(known, part.parse, policy.limits.likely):
+            follows = part.joined and (found and (found[-1][0].shaped or part.added))
+            if follows or not found:
+                found.append((part, ""))
+    kept = [one for n, one in enumerate(found) if _counts(n, found)]
+    if not kept:
+        return ()
+    (first, first_intent), *others = kept
+    asked = first.shaped and first_intent
+    more = [one for one in others if one[0].added or (one[0].shaped and (asked or one[0].joined))]
+    both = [(first, first_intent), *more]
+    clear = [part for part, intent in both if intent]
+    lost = [part for part, intent in both if not intent]
+    return (*clear, *lost) if clear and len(both) > 1 else ()
+
+
+def _is_put(part: Part, policy: Policy) -> bool:
+    """Say whether a part that is not clear is put as a request of its own."""
+    courtesy = part.parse.best.intent in policy.desk.courtesy_intents
+    return part.shaped and not courtesy and len(part.text.split()) >= WORDS_OF_A_REQUEST
+
+
+def _counts(n: int, found: Sequence[tuple[Part, str]]) -> bool:
+    """Say whether a part is more than the reason of another."""
+    part, intent = found[n]
+    following = found[n + 1][0] if n + 1 < len(found) else None
+    joined = following is not None and following.joined and following.shaped
+    return part.shaped or (n > 0 and part.added) or bool(intent and joined)
+
+
+def _may_be_one_of(known: Sequence[str], parse: Parse) -> bool:
+    """Say whether a part may well say once more what an earlier one said."""
+    near = any(share_a_subject(parse.best.intent, intent) for intent in known)
+    return near or _resembles(known, parse, SAME_REQUEST)
+
+
+def _resembles(known: Sequence[str], parse: Parse, likely: float) -> bool:
+    return any(s.intent in known and s.confidence >= likely for s in parse.ranking)
 
 
 def _language(signals: Signals) -> Iterable[Finding]:
@@ -331,8 +433,10 @@ def rules_of(signals: Signals, policy: Policy) -> list[Finding]:
     """Return what decides by itself."""
     if signals.parse is None:
         return [Finding(Reason.BOT_UNAVAILABLE, 1, 1, signals.unavailable_why)]
+    several = requests_of(signals, policy)
     return [
         *_requests(signals, policy),
+        *(found for one in several for found in _requests(_alone(signals, one), policy)),
         *_alarms(signals),
         *_anger(signals, policy.limits),
         *_repetition(signals, policy),
@@ -487,7 +591,10 @@ def risk_figures(signals: Signals, policy: Policy) -> dict[str, float]:
         return {name: figures[name] for name in ("anger", "asks", "repeats", "asked_back")}
     if reply_to(signals, policy):
         return figures
-    return {**figures, **_understanding(signals, policy)}
+    # Of several requests the least understood counts.
+    several = [_alone(signals, part) for part in requests_of(signals, policy)] or [signals]
+    read = [_understanding(one, policy) for one in several]
+    return {**figures, **{name: max(one[name] for one in read) for name in read[0]}}
 
 
 def _feelings(signals: Signals, policy: Policy) -> dict[str, float]:

@@ -37,6 +37,7 @@ from handoff.core.policy import (
     decide,
     judge_turn,
 )
+from handoff.core.requests import Part
 from handoff.core.risk import SIGNALS, RiskModel
 
 NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -68,6 +69,10 @@ signals = st.builds(
     wordless=st.booleans(),
     last_said=st.sampled_from(LastSaid),
     language=st.sampled_from(["", "de"]),
+    parts=st.lists(
+        st.builds(Part, st.sampled_from(["I want a refund", "why?"]), parses, *[st.booleans()] * 4),
+        max_size=3,
+    ).map(tuple),
 )
 weights = st.dictionaries(st.sampled_from(sorted(SIGNALS)), st.floats(0, 3), max_size=5)
 policies = st.builds(
@@ -203,9 +208,10 @@ def test_evidence_of_another_form_is_refused(evidence):
 def test_decisions_of_version_4_know_no_short_replies_and_replay_all_the_same():
     """What was stored then held neither the signals nor the figure of the outcome."""
     decision = replace(decision_of(decide(SURE, POLICY)), policy_version="4")
-    for name in ("move", "wordless", "last_said", "language"):
+    for name in ("move", "wordless", "last_said", "language", "parts"):
         del decision.evidence["signals"][name]
-    del decision.evidence["outcome"]["reply"]
+    for name in ("reply", "requests"):
+        del decision.evidence["outcome"][name]
     again = replay(decision, POLICY)
     assert (again.same, again.changed) == (True, ())
 

@@ -23,6 +23,7 @@ from handoff.core.policy import (
     risk_figures,
     rules_of,
 )
+from handoff.core.requests import Part
 from handoff.core.risk import SIGNALS, RiskModel
 
 POLICY, LIMITS, DESK = Policy(), PolicyLimits(), Desk()
@@ -399,6 +400,15 @@ some_signals = st.builds(
     wordless=st.booleans(),
     last_said=st.sampled_from(LastSaid),
     language=st.sampled_from(["", "es"]),
+    parts=st.lists(
+        st.builds(
+            Part,
+            st.sampled_from(["I want a refund", "where?"]),
+            st.builds(Parse, ranking=rankings),
+            *[st.booleans()] * 4,
+        ),
+        max_size=3,
+    ).map(tuple),
 )
 weights = st.dictionaries(st.sampled_from(sorted(SIGNALS)), st.floats(0, 3))
 models = st.builds(

@@ -114,6 +114,7 @@ class ConversationRow(Row, table=True):
     awaiting_slot: str | None
     questions: int = _added_later(BigInteger, text("0"))
     asking: bool = _added_later(Boolean, false())
+    pending: Any = _maybe_json()
 
 
 class MessageRow(Row, table=True):
