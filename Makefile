@@ -8,11 +8,12 @@ export HF_HUB_OFFLINE = 1
 export RASA_TELEMETRY_ENABLED = false
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run setup test check bench clean
+.PHONY: help run setup test test-slow check bench clean
 
 help:
 	@echo "make run     set up what is missing and start everything"
 	@echo "make test    set up what is missing and run all tests"
+	@echo "make test-slow  run what make test leaves out: public chat widgets, newest browser data (npm)"
 	@echo "make check   lint, types, import rules, documented commands and settings"
 	@echo "make bench   measure overhead, relay times, throughput, learning time"
 	@echo "make clean   remove both environments and all local data"
@@ -38,6 +39,10 @@ run: setup
 
 test: setup
 	@$(BIN)/python -m pytest $(ARGS)
+	@echo "Left out: the slow tests, which install public chat widgets from npm. Run them with make test-slow."
+
+test-slow: setup
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: setup
 	@$(BIN)/ruff check .

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -143,21 +142,13 @@ def train(
 @app.command()
 def learn(
     by_itself: Annotated[bool, typer.Option("--by-itself", hidden=True)] = False,
-    night: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], hidden=True, help="As the night of this local date."),
-    ] = None,
 ) -> None:
     """Do now what happens every night: candidates from resolved conversations, a better model."""
     given = _settings()
-    from handoff.bootstrap.jobs import learn_by_night, learn_now
+    from handoff.bootstrap.jobs import learn_now
 
-    if night is None:
-        run = learn_now(given, _say)
-    else:
-        run = learn_by_night(given, night.date().isoformat(), _say)
     try:
-        _say(_run(run))
+        _say(_run(learn_now(given, _say)))
     except NotOurAssistant:
         if not by_itself:  # the gateway has said it, once
             raise

@@ -227,6 +227,27 @@ async def test_a_picture_that_cannot_be_loaded_becomes_a_link(context, address, 
     await expect(link).to_have_attribute("href", where)
 
 
+async def test_attachments_of_the_assistant_are_shown_or_can_be_opened(context, address, desk):
+    picture = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>"
+    desk.assistant.answers["hello"] = [
+        BotLine("", extra={"attachment": {"type": "video", "payload": {"src": "https://a.example"}}}),
+        BotLine("", extra={"attachment": {"type": "image", "payload": {"src": f"{address}/x"}}}),
+        BotLine("", extra={"attachment": {"type": "file", "payload": {
+            "url": "https://a.example/t.pdf", "title": "Terms <b>"}}}),
+        BotLine("", extra={"attachment": {"type": "image", "payload": {"src": picture}}}),
+        BotLine("", extra={"attachment": {"type": "file", "payload": {"src": "javascript:x()"}}}),
+        BotLine("", extra={"attachment": 7, "custom": {"type": "carousel"}}),
+        BotLine("the last"),
+    ]  # fmt: skip
+    page = await visit(context, address)
+    await open_chat(page)
+    await write(page, "hello")
+    await expect(bubbles(page, "bot")).to_have_text(["the last"])
+    links = page.locator(".lines .row.bot .bubble a")
+    await expect(links).to_have_text(["Open the file", "Open the picture", "Terms <b>"])
+    await expect(page.locator(".lines .row.bot")).to_have_count(4)
+
+
 ADDRESSES = {
     "(see https://shop.example/a_(b).)": ["https://shop.example/a_(b)"],
     "[https://shop.example/x]": ["https://shop.example/x"],

@@ -129,7 +129,7 @@
   /* An address as a URL, or null where it is none (`URL.canParse` is younger than some browsers). */
   function parsed(address) {
     try {
-      return new URL(address, BASE);
+      return typeof address === "string" ? new URL(address, BASE) : null;
     } catch {
       return null;
     }
@@ -341,6 +341,8 @@
     }
     const image = line.image && picture(line.image);
     if (image) bubble.append(image);
+    const extra = line.attachment && attached(line.attachment);
+    if (extra) bubble.append(extra);
     const offers = line.buttons?.length ? choices(line.buttons) : null;
     if (!bubble.hasChildNodes() && !offers) return null;
     const column = el("div", { class: "column" });
@@ -383,6 +385,14 @@
       image.replaceWith(anchor(url.href, "Open the picture"));
     });
     return image;
+  }
+
+  /* What Rasa calls an attachment: an image is shown, everything else becomes a link. */
+  function attached({ type, payload = {} }) {
+    if (type === "image") return picture(payload.src);
+    const url = parsed(payload.src || payload.url);
+    if (!url || !/^https?:$/.test(url.protocol)) return null;
+    return anchor(url.href, typeof payload.title === "string" ? payload.title : "Open the file");
   }
 
   function choices(buttons) {
