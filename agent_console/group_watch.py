@@ -13,7 +13,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from telegram import Bot, Chat, ChatFullInfo, ChatMemberAdministrator, ChatMemberOwner
+from telegram import (
+    Bot,
+    Chat,
+    ChatFullInfo,
+    ChatMember,
+    ChatMemberAdministrator,
+    ChatMemberOwner,
+)
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, TelegramError
 
 from agent_console.deps import ConsoleDeps
@@ -124,7 +131,7 @@ class GroupWatch:
                 raise
             return await self._unknown()
         bot = f"@{me.username}"
-        wrong = self._kind(chat) or _rights(member, bot)
+        wrong = self._kind(chat) or _rights(member, bot) or await self._people()
         if wrong is None and self.deps.group_id != self._configured:
             wrong = Obstacle(
                 f"The agents' group has become a supergroup and has the number "
@@ -157,6 +164,27 @@ class GroupWatch:
                 shown_in_group=True,
             )
         return None
+
+    async def _people(self) -> Obstacle | None:
+        """Say when nobody who may work here is in the group: it may be another group."""
+        if not self.deps.people:
+            return Obstacle(
+                "HANDOFF_PEOPLE names nobody, so that nobody can answer customers: everybody who "
+                "shall writes /whoami to the bot, and their numbers go into HANDOFF_PEOPLE",
+                shown_in_group=True,
+            )
+        for number in self.deps.people:
+            try:
+                member = await self.bot.get_chat_member(self.deps.group_id, number)
+            except BadRequest:
+                continue  # Telegram does not know such a person, or not here.
+            if member.status not in (ChatMember.LEFT, ChatMember.BANNED):
+                return None
+        return Obstacle(
+            f"Nobody named in HANDOFF_PEOPLE is a member of the group {self.deps.group_id}: add "
+            "them to it, or set TELEGRAM_GROUP_ID or HANDOFF_PEOPLE right",
+            blocks=False,
+        )
 
     def _outside(self, refused: Forbidden) -> Obstacle:
         let_in = ""

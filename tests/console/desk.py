@@ -18,6 +18,7 @@ from tests.fakes import ANA, BO, LEA, RITA, UNKNOWN, FakeDesk
 TOKEN = "7001:SECRET-of-the-test"
 GROUP = -1001000000001
 SAM = 1005
+PEOPLE = {person.id: person for person in (ANA, BO, RITA, LEA)}
 STEP_SECONDS = 15.0
 INTENTS = ("cancel_order", "faq", "get_refund", "track_order", *(f"topic_{n}" for n in range(12)))
 
@@ -41,11 +42,10 @@ class Desk(FakeDesk):
             store=self.store,
             clock=self.clock,
             bell=self.bell,
-            people={person.id: person for person in (ANA, BO, RITA, LEA)},
             token=TOKEN,
             api_url=self.url,
             request_learning=self._learn,
-            **{"group_id": GROUP, "known_intents": lambda: INTENTS, **settings},
+            **{"group_id": GROUP, "people": PEOPLE, "known_intents": lambda: INTENTS, **settings},
         )
 
     async def _learn(self) -> str:

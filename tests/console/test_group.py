@@ -213,6 +213,34 @@ async def test_the_group_somebody_wrote_in_is_named(idle: Desk, given: bool) -> 
     await until(named, "the number is named")
 
 
+async def test_where_nobody_may_work_nobody_is_promised(idle: Desk) -> None:
+    """The first start with a token alone: no made-up agent, and no promise."""
+    idle.settings["people"] = {}
+    await idle.start()
+    answer = await readyz(idle)
+    assert answer.status_code == 503 and "HANDOFF_PEOPLE names nobody" in answer.json()["error"]
+    assert any("/whoami" in text for text in await in_general(idle))
+    conversation = await idle.asks_unknown()
+    assert await idle.said(conversation, Author.SYSTEM) == [phrases.NOBODY_REACHED]
+
+
+async def test_a_group_without_any_of_the_people_is_said(idle: Desk) -> None:
+    """The right kind of group, and the wrong one."""
+    other = -1001000005001
+    await idle.do("chats", chat_id=other, title="Another", owner_id=1005)
+    idle.settings["group_id"] = other
+    await idle.start()
+    answer = await readyz(idle)
+    assert answer.status_code == 200
+    assert "Nobody named in HANDOFF_PEOPLE is a member" in answer.json()["console"]
+    await idle.do("members", chat_id=other, user_id=1001, status="member")
+
+    async def over() -> bool:
+        return "console" not in (await readyz(idle)).json()
+
+    await until(over, "it is over")
+
+
 async def test_privacy_mode_is_said_and_keeps_nobody_from_work(idle: Desk) -> None:
     await idle.do("privacy", enabled=True)
     await idle.start()
