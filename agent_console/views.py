@@ -25,6 +25,7 @@ from agent_console.richtext import (
     utf16_len,
 )
 from handoff.core.errors import NotClaimed, NotYours
+from handoff.core.handling import handled_seconds
 from handoff.core.limits import LAST_TURNS_SHOWN, REASONS_SHOWN
 from handoff.core.model import (
     Action,
@@ -124,7 +125,7 @@ def date_time(moment: datetime, zone: tzinfo) -> str:
 
 def duration(seconds: float) -> str:
     """Return a span as people say it: `45 s`, `7 min`, `2 h 05 min`."""
-    whole = round(seconds)
+    whole = round(max(0.0, seconds))  # a clock that went back makes no span negative
     if whole < 60:
         return f"{whole} s"
     minutes = whole // 60
@@ -377,8 +378,9 @@ def _times(rich: Rich, handoff: Handoff) -> None:
     parts = []
     if handoff.claimed_at:
         parts.append(f"waited {_span(handoff.claimed_at, handoff.requested_at)}")
-        if handoff.ended_at:
-            parts.append(f"handled in {_span(handoff.ended_at, handoff.claimed_at)}")
+        handled = handled_seconds(handoff)
+        if handoff.ended_at and handled is not None:
+            parts.append(f"handled in {duration(handled)}")
     if parts:
         rich.line(", ".join(parts).capitalize())
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -142,13 +143,21 @@ def train(
 @app.command()
 def learn(
     by_itself: Annotated[bool, typer.Option("--by-itself", hidden=True)] = False,
+    night: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], hidden=True, help="As the night of this local date."),
+    ] = None,
 ) -> None:
     """Do now what happens every night: candidates from resolved conversations, a better model."""
     given = _settings()
-    from handoff.bootstrap.jobs import learn_now
+    from handoff.bootstrap.jobs import learn_by_night, learn_now
 
+    if night is None:
+        run = learn_now(given, _say)
+    else:
+        run = learn_by_night(given, night.date().isoformat(), _say)
     try:
-        _say(_run(learn_now(given, _say)))
+        _say(_run(run))
     except NotOurAssistant:
         if not by_itself:  # the gateway has said it, once
             raise

@@ -411,6 +411,18 @@ class ShadowVerdicts(Protocol):
         ...
 
 
+class Nights(Protocol):
+    """Which nights have begun, by local date."""
+
+    async def begin(self, local_date: str, now: datetime) -> bool:
+        """Store that the night of a date (`2026-11-26`) begins; False when it has begun before."""
+        ...
+
+    async def undo(self, local_date: str) -> None:
+        """Forget a night that was broken off: it may begin again."""
+        ...
+
+
 class Work(Protocol):
     """An open unit of work."""
 
@@ -426,6 +438,7 @@ class Work(Protocol):
     releases: Releases
     policies: Policies
     shadows: ShadowVerdicts
+    nights: Nights
 
     async def places_taken(self) -> int:
         """Return how many conversations are waiting for a person or with one."""

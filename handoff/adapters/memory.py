@@ -541,6 +541,20 @@ class _ShadowVerdicts(_Rows[ShadowVerdict]):
         return wrong[::-1][:limit]
 
 
+class _Nights:
+    def __init__(self, unit: _Unit) -> None:
+        self._unit = unit
+
+    async def begin(self, local_date: str, now: datetime) -> bool:
+        rows = (await self._unit.write(_Nights)).rows
+        known = local_date in rows
+        rows.setdefault(local_date, now)
+        return not known
+
+    async def undo(self, local_date: str) -> None:
+        (await self._unit.write(_Nights)).rows.pop(local_date, None)
+
+
 class MemoryWork:
     """An open unit of work in memory: the `Work` of the ports."""
 
@@ -559,6 +573,7 @@ class MemoryWork:
         self.releases: ports.Releases = _Releases(unit)
         self.policies: ports.Policies = _Policies(unit)
         self.shadows: ports.ShadowVerdicts = _ShadowVerdicts(unit)
+        self.nights: ports.Nights = _Nights(unit)
 
     async def places_taken(self) -> int:
         """Return how many conversations are waiting for a person or with one."""

@@ -7,6 +7,7 @@ from handoff.app.lines import add_line, owe_card
 from handoff.app.ownership import ConsoleUseCase, load, require
 from handoff.app.retrying import retry_stale
 from handoff.core.errors import AlreadyClaimed
+from handoff.core.handling import begin_span
 from handoff.core.lifecycle import Event, apply
 from handoff.core.model import Author, Person, Role, State
 
@@ -32,6 +33,7 @@ class Claim(ConsoleUseCase):
             conversation.assignee, conversation.assignee_name = person.id, person.name
             handoff.claimed_at = handoff.claimed_at or now
             handoff.claimed_by, handoff.claimed_by_name = person.id, person.name
+            begin_span(handoff, now)
             text = phrases.JOINED.format(name=person.name)
             await add_line(work, conversation, Author.SYSTEM, text, now)
             await work.handoffs.save(handoff)

@@ -6,6 +6,7 @@ from handoff.app import phrases
 from handoff.app.lines import add_line, owe_card
 from handoff.app.ownership import ConsoleUseCase, load, require, require_owner
 from handoff.app.retrying import retry_stale
+from handoff.core.handling import end_span
 from handoff.core.lifecycle import Event, apply
 from handoff.core.model import Author, Person, Role, State
 
@@ -27,6 +28,7 @@ class Release(ConsoleUseCase):
             name = conversation.assignee_name
             apply(conversation, Event.RELEASE)
             handoff.claimed_by, handoff.claimed_by_name = None, ""
+            end_span(handoff, now)
             text = phrases.LEFT.format(name=name)
             await add_line(work, conversation, Author.SYSTEM, text, now)
             await work.handoffs.save(handoff)
@@ -54,6 +56,7 @@ class ReturnToBot(ConsoleUseCase):
             # A new episode: what led here (anger, repetition) must not hand over again at once.
             conversation.episode += 1
             handoff.ended_at, handoff.outcome = now, "returned"
+            end_span(handoff, now)
             text = phrases.BACK_TO_BOT.format(name=person.name)
             await add_line(work, conversation, Author.SYSTEM, text, now)
             await work.handoffs.save(handoff)

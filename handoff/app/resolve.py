@@ -8,6 +8,7 @@ from handoff.app import phrases
 from handoff.app.lines import add_line, conversation_topic, owe, owe_card
 from handoff.app.ownership import ConsoleUseCase, load, require, require_owner
 from handoff.app.retrying import retry_stale
+from handoff.core.handling import begin_span, end_span
 from handoff.core.lifecycle import Event, apply
 from handoff.core.model import Author, Handoff, OutboxKind, Person, Role, Truth, new_id
 from handoff.ports import Work
@@ -29,6 +30,7 @@ class Resolve(ConsoleUseCase):
                 require_owner(conversation, person)
             apply(conversation, Event.RESOLVE)
             handoff.ended_at, handoff.outcome = now, "resolved"
+            end_span(handoff, now)
             text = phrases.CLOSED.format(name=person.name)
             await add_line(work, conversation, Author.SYSTEM, text, now)
             await work.handoffs.save(handoff)
@@ -52,6 +54,7 @@ class Reopen(ConsoleUseCase):
             apply(conversation, Event.REOPEN)
             conversation.assignee, conversation.assignee_name = person.id, person.name
             handoff.claimed_by, handoff.claimed_by_name = person.id, person.name
+            begin_span(handoff, now)
             handoff.ended_at, handoff.outcome = None, ""
             text = phrases.REOPENED.format(name=person.name)
             await add_line(work, conversation, Author.SYSTEM, text, now)

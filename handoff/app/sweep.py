@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from handoff.app.lines import owe_notice
 from handoff.app.take_turn import TakeTurn
 from handoff.core.errors import AssistantUnavailable, StaleVersion
+from handoff.core.handling import seconds_between
 from handoff.core.lifecycle import Event, apply
 from handoff.core.limits import (
     ASSISTANT_START_SECONDS,
@@ -152,7 +153,7 @@ class Sweep:
 
     def _waited(self, since: datetime) -> tuple[int, int]:
         """Return how many whole minutes, and whole periods, have passed."""
-        minutes = int((self.clock.now() - since).total_seconds() // 60)
+        minutes = int(seconds_between(since, self.clock.now()) // 60)
         return minutes, minutes // self.reminder_minutes
 
 

@@ -40,7 +40,7 @@ from handoff.evals.intents import IntentSets, evaluate_intents
 from handoff.evals.sentiment import Flagged, evaluate_requests, evaluate_sentiment
 from handoff.learning.gate import GoldenReading, read_messages, to_measure
 from handoff.learning.mine import Mine
-from handoff.learning.nightly import Learn
+from handoff.learning.nightly import Learn, once_a_night
 from handoff.learning.rasa_server import RasaServer
 from handoff.learning.refit import Refit, RefitPolicy
 from handoff.learning.rollback import Rollback, heal, register_initial
@@ -204,6 +204,12 @@ async def _learn(
             on_step=lambda step: say(f"→ {step}"),
         )
         return await learn()
+
+
+async def learn_by_night(settings: Settings, night: str, say: Say) -> str:
+    """Run the learning job as the night of a local date, once; return its verdict."""
+    async with open_store(settings) as store:
+        return await once_a_night(store, WallClock(), night, partial(learn_now, settings, say))
 
 
 async def refit_now(settings: Settings) -> str:

@@ -340,6 +340,8 @@ class Handoff:
 
     `outcome` is `resolved`, `returned` (given back to the bot) or empty while open. `needed` is the
     agent's judgement of the handoff itself. `mined` says that the learning job has read it.
+    `handled_seconds` sums the spans somebody had it (`core/handling.py`), None while nobody has and
+    for handoffs from before they were stored; `held_since` is when the span going on began.
     """
 
     id: str
@@ -359,6 +361,8 @@ class Handoff:
     needed: bool | None = None
     card_message_id: int | None = None
     mined: bool = False
+    handled_seconds: float | None = None
+    held_since: datetime | None = None
 
 
 class OutboxStatus(StrEnum):

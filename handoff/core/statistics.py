@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import median
 
+from handoff.core.handling import handled_seconds, seconds_between
 from handoff.core.model import Handoff
 
 
@@ -41,9 +42,9 @@ def share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _median_seconds(spans: Iterable[timedelta]) -> float | None:
-    seconds = [span.total_seconds() for span in spans]
-    return median(seconds) if seconds else None
+def _median(figures: Iterable[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return median(known) if known else None
 
 
 def summarise(
@@ -67,20 +68,22 @@ def summarise(
     judged = [h for h in handoffs if h.needed is not None]
     still_open = [h for h in (*handoffs, *earlier) if h.ended_at is None]
     waiting = [h for h in still_open if h.claimed_by is None]
-    waits = [(now - h.requested_at).total_seconds() for h in waiting] if now else []
+    waits = [seconds_between(h.requested_at, now) for h in waiting] if now else []
     return Statistics(
         episodes=len(everything),
         handoffs=len(handoffs),
         resolved_by_bot=share(len(everything - handed_over), len(everything)),
         reasons=tuple(reasons.most_common()),
-        waiting_seconds=_median_seconds(
-            h.claimed_at - h.requested_at for h in handoffs if h.claimed_at
+        waiting_seconds=_median(
+            seconds_between(h.requested_at, h.claimed_at) for h in handoffs if h.claimed_at
         ),
-        first_response_seconds=_median_seconds(
-            h.first_response_at - h.requested_at for h in handoffs if h.first_response_at
+        first_response_seconds=_median(
+            seconds_between(h.requested_at, h.first_response_at)
+            for h in handoffs
+            if h.first_response_at
         ),
-        handling_seconds=_median_seconds(
-            h.ended_at - h.claimed_at for h in handoffs if h.ended_at and h.claimed_at
+        handling_seconds=_median(
+            handled_seconds(h) for h in handoffs if h.ended_at and h.claimed_at
         ),
         judged=len(judged),
         needless=share(sum(not h.needed for h in judged), len(judged)),

@@ -152,6 +152,27 @@ class Trial:
         return next(parts, rest)
 
 
+async def once_a_night(
+    store: Store, clock: Clock, night: str, run: Callable[[], Awaitable[str]]
+) -> str:
+    """Run the night of a local date (`2026-11-26`) unless it has run; return what came of it.
+
+    One that fails or is broken off may begin again.
+    """
+    async with store() as work:
+        begins = await work.nights.begin(night, clock.now())
+        await work.commit()
+    if not begins:
+        return f"The night of {night} has run already."
+    try:
+        return await run()
+    except BaseException:
+        async with store() as work:
+            await work.nights.undo(night)
+            await work.commit()
+        raise
+
+
 @dataclass(slots=True)
 class Learn:
     """One pass of the learning job.
@@ -242,7 +263,7 @@ class Learn:
 
     def _alive(self, run: LearningRun) -> bool:
         lease = timedelta(seconds=RUN_LEASE_SECONDS)
-        return run.finished_at is None and self.clock.now() - run.heartbeat_at < lease
+        return run.finished_at is None and abs(self.clock.now() - run.heartbeat_at) < lease
 
     @asynccontextmanager
     async def _beating(self, run_id: str) -> AsyncIterator[None]:

@@ -1,5 +1,8 @@
 """When things happen by themselves: learning every night, the sweep every few seconds.
 
+A night belongs to a local date and begins once (`core/nights.py`): the trigger gives each date one
+moment, whatever is done to the clocks, and the process it starts stores the date before it learns.
+
 The nightly job lives in the desk's own database, so a night missed because the machine was off is
 made up for within `GRACE_SECONDS`. The sweep keeps nothing and lives in memory.
 
@@ -19,7 +22,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,15 +39,19 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import STATE_STOPPED
-from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.base import BaseTrigger
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from handoff.settings import Settings
+from handoff.core.nights import next_night, night_of
+from handoff.settings import Settings, load_settings
 
 NIGHTLY = "nightly-learning"
 """Id of the nightly job."""
+
+REQUESTED = "requested-learning"
+"""Id of the job of a run somebody asked for, which is no night."""
 
 SWEEP = "sweep"
 """Id of the sweep's job."""
@@ -54,6 +61,9 @@ SWEEP_SECONDS = 5
 
 GRACE_SECONDS = 12 * 3600
 """A night that was missed is made up for within so many seconds."""
+
+SLACK_SECONDS = 60
+"""A clock put back so many seconds while a night begins does not make it the night before."""
 
 LOCK_SECONDS = 10
 """How long the job store waits for a lock of the database, in seconds."""
@@ -69,25 +79,62 @@ COMMAND = (sys.executable, "-m", "handoff", "learn", "--by-itself")
 
 log = logging.getLogger(__name__)
 
-_running: set[subprocess.Popen[bytes]] = set()
-"""Learning processes this process has started: what has to end with it, not state of the desk."""
+_running: dict[subprocess.Popen[bytes], str] = {}
+"""Learning processes this process has started, with the job each belongs to: what has to end with
+it, not state of the desk."""
 
 _stopping = threading.Event()
 
 
 def run_learning() -> None:
-    """Run the learning job and wait for it; raise `CalledProcessError` when it fails.
+    """Run the learning of the night that began last, and wait for it.
 
-    The persistent job store finds this function by its name: it must stay importable.
+    Raises `CalledProcessError` when it fails. The persistent job store finds this function and the
+    next by their names: they must stay importable.
     """
-    process = subprocess.Popen(COMMAND, stdin=subprocess.DEVNULL)
-    _running.add(process)
+    settings = load_settings()
+    # The clock may have been put back a little since the job became due.
+    now = datetime.now(UTC) + timedelta(seconds=SLACK_SECONDS)
+    night = night_of(now, time.fromisoformat(settings.nightly_at), ZoneInfo(settings.timezone))
+    _run(NIGHTLY, "--night", night.isoformat())
+
+
+def run_requested() -> None:
+    """Run a learning run somebody asked for, unless one is going on."""
+    _run(REQUESTED)
+
+
+def _run(job: str, *options: str) -> None:
+    if _running:
+        log.info("a learning run is going on already")
+        return
+    command = (*COMMAND, *options)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    _running[process] = job
     try:
         code = process.wait()
     finally:
-        _running.discard(process)
+        _running.pop(process, None)
     if code and not _stopping.is_set():
-        raise subprocess.CalledProcessError(code, COMMAND)
+        raise subprocess.CalledProcessError(code, command)
+
+
+class NightTrigger(BaseTrigger):
+    """Fires when a night begins: once for each local date."""
+
+    def __init__(self, at: str, timezone: str) -> None:
+        self.at, self.timezone = at, timezone
+
+    def get_next_fire_time(
+        self, previous_fire_time: datetime | None, now: datetime
+    ) -> datetime | None:
+        """Return the next night after the one before, or from now on."""
+        after = previous_fire_time or now - timedelta(microseconds=1)
+        zone = ZoneInfo(self.timezone)
+        return next_night(after, time.fromisoformat(self.at), zone).astimezone(zone)
+
+    def __str__(self) -> str:
+        return f"night[{self.at} {self.timezone}]"
 
 
 class Scheduler(BackgroundScheduler):
@@ -155,16 +202,19 @@ class Schedule:
         self._scheduler.pause()
         if self._sweeping is not None:
             self._loop.call_soon_threadsafe(self._sweeping.cancel)
-        interrupted = list(_running)
+        interrupted = dict(_running)
         for process in interrupted:
             _stop(process)
-        if interrupted:
-            self._put_off()
+        for job in interrupted.values():
+            self._put_off(job)
         self._scheduler.shutdown(wait=wait)
 
-    def _put_off(self) -> None:
+    def _put_off(self, job: str) -> None:
         try:
-            self._scheduler.modify_job(NIGHTLY, next_run_time=datetime.now(UTC))
+            if job == REQUESTED:
+                _put_requested(self._scheduler)
+            else:
+                self._scheduler.modify_job(NIGHTLY, next_run_time=datetime.now(UTC))
         except (JobLookupError, SQLAlchemyError):
             log.exception("the interrupted learning run waits for its next night")
 
@@ -191,7 +241,7 @@ def start_scheduler(settings: Settings, sweep: Callable[[], Awaitable[None]]) ->
 
 
 async def request_learning(settings: Settings) -> str:
-    """Have the nightly job run now; return a sentence to show.
+    """Have the learning run now, which is no night; return a sentence to show.
 
     Works from any process, through the job store: the running schedule sees it with its next
     sweep. While a run is going on the request changes nothing.
@@ -204,11 +254,22 @@ def _run_now(settings: Settings) -> None:
     scheduler = make_scheduler(settings)
     scheduler.start(paused=True)
     try:
-        if scheduler.get_job(NIGHTLY) is None:
-            put_nightly(scheduler, settings)
-        scheduler.modify_job(NIGHTLY, next_run_time=datetime.now(UTC))
+        _put_requested(scheduler)
     finally:
         scheduler.shutdown()
+
+
+def _put_requested(scheduler: Scheduler) -> None:
+    scheduler.add_job(
+        run_requested,
+        "date",
+        run_date=datetime.now(UTC),
+        id=REQUESTED,
+        name="requested learning",
+        replace_existing=True,
+        misfire_grace_time=GRACE_SECONDS,
+        max_instances=1,
+    )
 
 
 def make_scheduler(settings: Settings) -> Scheduler:
@@ -237,12 +298,10 @@ def _engine(url: str) -> Any:
 
 def put_nightly(scheduler: Scheduler, settings: Settings) -> Job:
     """Store the nightly job. One that is due already (a missed night) stays due."""
-    hour, minute = settings.nightly_at.split(":")
-    zone = ZoneInfo(settings.timezone)
-    trigger = CronTrigger(hour=int(hour), minute=int(minute), timezone=zone)
+    trigger = NightTrigger(settings.nightly_at, settings.timezone)
     known = scheduler.get_job(NIGHTLY)
     keep: dict[str, Any] = {}
-    if known is not None and _same(known.trigger, trigger) and known.next_run_time:
+    if known is not None and str(known.trigger) == str(trigger) and known.next_run_time:
         keep["next_run_time"] = known.next_run_time
     return scheduler.add_job(
         run_learning,
@@ -255,10 +314,6 @@ def put_nightly(scheduler: Scheduler, settings: Settings) -> Job:
         max_instances=1,
         **keep,
     )
-
-
-def _same(one: CronTrigger, other: CronTrigger) -> bool:
-    return (str(one), str(one.timezone)) == (str(other), str(other.timezone))
 
 
 def report(event: JobEvent) -> None:

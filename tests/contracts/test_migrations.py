@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from handoff.adapters.db.engine import make_engine
 from handoff.adapters.db.migrate import alembic_config, upgrade
 from handoff.adapters.db.store import DatabaseStore
 from handoff.adapters.db.tables import metadata
+from handoff.core.handling import handled_seconds
 from handoff.core.model import Finding, Reason, State
 from tests.contracts import samples
 from tests.contracts.samples import START
@@ -160,6 +162,76 @@ async def test_rows_of_the_first_schema_survive(empty_url: str) -> None:
     async with engine.connect() as connection:
         left = await connection.execute(text("SELECT id FROM decisions"))
         assert [row.id for row in left] == ["d1"]
+    await engine.dispose()
+
+
+HANDLED = [
+    # name, lines told (text, second), claimed, ended, handled, held since
+    ("once", [("Ana has joined. You are now talking to a person.", 10),
+              ("Ana has closed this conversation. Write again any time.", 310)],
+     10, 310, 300, None),
+    ("reopened", [("Ana has joined. You are now talking to a person.", 10),
+                  ("Ana has closed this conversation. Write again any time.", 310),
+                  ("Ana is back in this conversation.", 173_100),
+                  ("Ana has closed this conversation. Write again any time.", 173_160)],
+     10, 173_160, 360, None),
+    ("released", [("Ana has joined. You are now talking to a person.", 10),
+                  ("Ana had to leave. Another colleague will be with you soon.", 20),
+                  ("Bo has joined. You are now talking to a person.", 500),
+                  ("Bo has handed you back to the assistant. Just ask, or ask for a person again.",
+                   530)], 10, 530, 40, None),
+    ("under way", [("Ana has joined. You are now talking to a person.", 10),
+                   ("Ana had to leave. Another colleague will be with you soon.", 20),
+                   ("Bo has joined. You are now talking to a person.", 500)], 10, None, 10, 500),
+    ("let go", [("Ana has joined. You are now talking to a person.", 10),
+                ("Ana had to leave. Another colleague will be with you soon.", 20)],
+     10, None, 10, None),
+    ("in other words", [("Ana ist da.", 10)], 10, 310, 300, None),
+    ("back in time", [("Ana has joined. You are now talking to a person.", 50),
+                      ("Ana has closed this conversation. Write again any time.", 40)],
+     50, 40, 0, None),
+]  # fmt: skip
+
+
+async def test_spans_of_before_follow_from_what_customers_were_told(empty_url: str) -> None:
+    """The days a conversation was closed counted as handling: 300 s were 173 160 s."""
+    await go_to(empty_url, "0003")
+    engine = make_engine(empty_url)
+    rows = dict(OLD_ROWS)
+
+    def at(second: int | None) -> Any:
+        return None if second is None else START + timedelta(seconds=second)
+
+    async with engine.begin() as connection:
+        tables = await connection.run_sync(lambda c: first_schema(c))
+
+        async def put(table: str, **changes: Any) -> None:
+            values = {"questions": 0, "asking": False} if table == "conversations" else {}
+            await connection.execute(
+                tables[table].insert().values(**rows[table] | values | changes)
+            )
+
+        for name, lines, claimed, ended, _, _ in HANDLED:
+            await put("conversations", id=name, customer_key=name)
+            await put("messages", id=f"m-{name}", conversation_id=name)
+            await put("decisions", id=f"d-{name}", message_id=f"m-{name}", conversation_id=name)
+            for seq, (text_told, second) in enumerate(lines, 2):
+                await put(
+                    "messages", id=f"{name}-{seq}", conversation_id=name, seq=seq,
+                    author="system", text=text_told, created_at=at(second),
+                )  # fmt: skip
+            await put(
+                "handoffs", id=name, conversation_id=name, decision_id=f"d-{name}",
+                claimed_at=at(claimed), ended_at=at(ended),
+                claimed_by=None if name == "let go" else 1001,
+            )  # fmt: skip
+    await upgrade(empty_url)
+    async with DatabaseStore(engine)() as work:
+        for name, _, claimed, ended, handled, since in HANDLED:
+            found = await work.handoffs.get(name)
+            assert (found.claimed_at, found.ended_at) == (at(claimed), at(ended)), name
+            assert handled_seconds(found) == handled, name
+            assert found.held_since == at(since), name
     await engine.dispose()
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,10 +17,13 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEv
 from handoff.adapters.db.engine import make_engine
 from handoff.adapters.db.migrate import upgrade
 from handoff.adapters.db.store import DatabaseStore
+from handoff.adapters.memory import MemoryStore
 from handoff.core.model import Topic
 from handoff.learning import schedule
+from handoff.learning.nightly import once_a_night
 from handoff.learning.schedule import (
     NIGHTLY,
+    NightTrigger,
     make_scheduler,
     put_nightly,
     report,
@@ -27,6 +31,7 @@ from handoff.learning.schedule import (
     start_scheduler,
 )
 from handoff.settings import Settings, load_settings
+from tests.fakes import FakeClock
 
 LEAVES_A_MARK = "import sys, pathlib; pathlib.Path(sys.argv[1]).open('a').write('ran\\n')"
 WAITS = """
@@ -219,6 +224,100 @@ async def test_a_failed_run_is_logged(
     await until(lambda: "nightly-learning failed" in caplog.text)
     running.shutdown(wait=False)
     assert "exit status 3" in caplog.text
+
+
+# --- a night runs once a local date --------------------------------------------------------------
+
+SAYS_WHAT_IT_WAS = """
+import pathlib, sys
+pathlib.Path(sys.argv[1]).open('a').write(' '.join(sys.argv[2:]) + '\\n')
+"""
+
+
+def night_settings(monkeypatch: pytest.MonkeyPatch, folder: Path, at: str, zone: str) -> Settings:
+    """Return settings that the job reads from the environment, as it does in a running desk."""
+    changes = {"HANDOFF_NIGHTLY_AT": at, "HANDOFF_TIMEZONE": zone}
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    return settings_in(folder, **changes)
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "first"),
+    [
+        ("Europe/Berlin", "02:30", date(2026, 10, 23)),
+        ("Europe/Berlin", "02:30", date(2026, 3, 27)),
+        ("America/Asuncion", "00:00", date(2023, 9, 29)),
+        ("Africa/Cairo", "00:15", date(2026, 4, 22)),
+        ("America/Havana", "00:30", date(2026, 10, 30)),
+    ],
+)
+def test_the_job_is_due_once_each_date_though_clocks_are_put_on_and_back(
+    settings: Settings, zone: str, at: str, first: date
+):
+    trigger = pickle.loads(pickle.dumps(NightTrigger(at, zone)))
+    moment, days = None, []
+    now = datetime(first.year, first.month, first.day, tzinfo=UTC) - timedelta(hours=14)
+    for _ in range(5):
+        moment = trigger.get_next_fire_time(moment, now)
+        days.append(moment.astimezone(ZoneInfo(zone)).date())
+        now = moment
+    assert days == [days[0] + timedelta(days=n) for n in range(5)] and first in days
+
+
+async def test_the_night_names_its_date_and_one_asked_for_is_no_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    zone, mark = ZoneInfo("Pacific/Auckland"), tmp_path / "mark"
+    began = datetime.now(zone) - timedelta(hours=3)
+    settings = night_settings(monkeypatch, tmp_path, f"{began:%H:%M}", zone.key)
+    marking(monkeypatch, mark, SAYS_WHAT_IT_WAS)
+    store_nightly(settings, due=began.astimezone(UTC))
+    running = start_scheduler(settings, nothing)
+    await until(lambda: has_run(mark))
+    await request_learning(settings)
+    await until(lambda: len(mark.read_text().splitlines()) == 2 and not schedule._running)
+    running.shutdown(wait=False)
+    assert mark.read_text() == f"--night {began.date()}\n\n"
+
+
+async def test_what_was_asked_for_while_a_run_goes_on_changes_nothing(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    mark = tmp_path / "mark"
+    marking(monkeypatch, mark, WAITS)
+    await request_learning(settings)
+    running = start_scheduler(settings, nothing)
+    await until(lambda: mark.exists() and mark.read_text() == "started")
+    before = dict(schedule._running)
+    await asyncio.to_thread(schedule._run, schedule.REQUESTED)
+    assert schedule._running == before
+    await asyncio.to_thread(running.shutdown)
+    assert mark.read_text() == "ended itself"
+    mark.unlink()
+    marking(monkeypatch, mark)
+    running = start_scheduler(settings, nothing)
+    await until(lambda: has_run(mark))  # it was broken off, and is due again at the next start
+    running.shutdown(wait=False)
+
+
+async def test_a_date_is_learned_once_and_again_after_it_was_broken_off():
+    store, clock, runs = MemoryStore(), FakeClock(), []
+
+    async def learns() -> str:
+        runs.append("ran")
+        return "Nothing to learn."
+
+    async def is_stopped() -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await once_a_night(store, clock, "2026-10-25", is_stopped)
+    assert await once_a_night(store, clock, "2026-10-25", learns) == "Nothing to learn."
+    again = await once_a_night(store, clock, "2026-10-25", learns)
+    assert again == "The night of 2026-10-25 has run already." and runs == ["ran"]
+    await once_a_night(store, clock, "2026-10-26", learns)
+    assert runs == ["ran", "ran"]
 
 
 def test_missed_and_failed_jobs_are_logged(caplog: pytest.LogCaptureFixture):

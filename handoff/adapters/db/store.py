@@ -24,7 +24,7 @@ from handoff import ports
 from handoff.adapters import StoreBusy
 from handoff.adapters.db.engine import BUSY_SECONDS, LAZY
 from handoff.adapters.db.mapping import from_values, to_values
-from handoff.adapters.db.tables import table_of
+from handoff.adapters.db.tables import NightRow, metadata, table_of
 from handoff.core.errors import NotFound, StaleVersion
 from handoff.core.model import (
     Author,
@@ -553,6 +553,26 @@ class _ShadowVerdicts(_Rows[ShadowVerdict]):
         return await self._all(wrong, c.created_at.desc(), c.number.desc(), limit=limit)
 
 
+class _Nights:
+    def __init__(self, unit: _Unit) -> None:
+        self._unit = unit
+        self._table = metadata.tables[NightRow.__tablename__]
+
+    async def begin(self, local_date: str, now: datetime) -> bool:
+        dialect = postgresql if self._unit.on_postgresql else sqlite
+        insert = (
+            dialect.insert(self._table)
+            .values(local_date=local_date, started_at=now)
+            .on_conflict_do_nothing(index_elements=["local_date"])
+            .returning(self._table.c.local_date)
+        )
+        return (await self._unit.write(insert, "night", local_date)).first() is not None
+
+    async def undo(self, local_date: str) -> None:
+        own = self._table.c.local_date == local_date
+        await self._unit.write(sa.delete(self._table).where(own), "night", local_date)
+
+
 class DatabaseWork:
     """An open unit of work on a database: the `Work` of the ports."""
 
@@ -571,6 +591,7 @@ class DatabaseWork:
         self.releases: ports.Releases = _Releases(unit)
         self.policies: ports.Policies = _Policies(unit)
         self.shadows: ports.ShadowVerdicts = _ShadowVerdicts(unit)
+        self.nights: ports.Nights = _Nights(unit)
 
     async def places_taken(self) -> int:
         """Return how many conversations are waiting for a person or with one."""

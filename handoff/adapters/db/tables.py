@@ -199,6 +199,8 @@ class HandoffRow(Row, table=True):
     needed: bool | None
     card_message_id: int | None = _maybe_big()
     mined: bool
+    handled_seconds: float | None = Field(default=None, nullable=True)
+    held_since: datetime | None = _maybe_time()
 
 
 class OutboxRow(Row, table=True):
@@ -359,6 +361,17 @@ class ShadowVerdictRow(Row, table=True):
     findings: list[Any] = _json()
     agrees: bool
     created_at: datetime = _time()
+
+
+class NightRow(Row, table=True):
+    """That the night of a local date (`2026-11-26`) has begun."""
+
+    __tablename__ = "nights"
+    __table_args__ = (_COUNTED,)
+
+    number: int = _number()
+    local_date: str = Field(unique=True)
+    started_at: datetime = _time()
 
 
 metadata = Row.metadata
