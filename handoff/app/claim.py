@@ -34,7 +34,7 @@ class Claim(ConsoleUseCase):
             handoff.claimed_at = handoff.claimed_at or now
             handoff.claimed_by, handoff.claimed_by_name = person.id, person.name
             begin_span(handoff, now)
-            text = phrases.JOINED.format(name=person.name)
+            text = phrases.naming(phrases.JOINED, person.name)
             await add_line(work, conversation, Author.SYSTEM, text, now)
             await work.handoffs.save(handoff)
             await owe_card(work, handoff, now)

@@ -29,7 +29,7 @@ class Release(ConsoleUseCase):
             apply(conversation, Event.RELEASE)
             handoff.claimed_by, handoff.claimed_by_name = None, ""
             end_span(handoff, now)
-            text = phrases.LEFT.format(name=name)
+            text = phrases.naming(phrases.LEFT, name)
             await add_line(work, conversation, Author.SYSTEM, text, now)
             await work.handoffs.save(handoff)
             await owe_card(work, handoff, now)
@@ -57,7 +57,7 @@ class ReturnToBot(ConsoleUseCase):
             conversation.episode += 1
             handoff.ended_at, handoff.outcome = now, "returned"
             end_span(handoff, now)
-            text = phrases.BACK_TO_BOT.format(name=person.name)
+            text = phrases.naming(phrases.BACK_TO_BOT, person.name)
             await add_line(work, conversation, Author.SYSTEM, text, now)
             await work.handoffs.save(handoff)
             await owe_card(work, handoff, now)

@@ -1,5 +1,7 @@
 """What the desk itself says to customers. Plain text."""
 
+import unicodedata
+
 from handoff.core.policy import Reply
 
 HANDED_OVER = (
@@ -51,3 +53,14 @@ ASKING_WHICH = frozenset({DID_YOU_MEAN, DID_YOU_MEAN_THIS, CHOOSE})
 
 CLOSING = frozenset({PROMPT, GLAD, FAREWELL})
 """What leaves the next word to the customer."""
+
+
+def naming(phrase: str, name: str) -> str:
+    """Return a phrase with a person's name in it.
+
+    An Arabic or Hebrew name is isolated (U+2068, U+2069): standing first in the sentence it would
+    turn the whole sentence around.
+    """
+    if any(unicodedata.bidirectional(character) in ("R", "AL") for character in name):
+        name = f"\u2068{name}\u2069"
+    return phrase.format(name=name)

@@ -31,7 +31,7 @@ class Resolve(ConsoleUseCase):
             apply(conversation, Event.RESOLVE)
             handoff.ended_at, handoff.outcome = now, "resolved"
             end_span(handoff, now)
-            text = phrases.CLOSED.format(name=person.name)
+            text = phrases.naming(phrases.CLOSED, person.name)
             await add_line(work, conversation, Author.SYSTEM, text, now)
             await work.handoffs.save(handoff)
             await owe_card(work, handoff, now)
@@ -56,7 +56,7 @@ class Reopen(ConsoleUseCase):
             handoff.claimed_by, handoff.claimed_by_name = person.id, person.name
             begin_span(handoff, now)
             handoff.ended_at, handoff.outcome = None, ""
-            text = phrases.REOPENED.format(name=person.name)
+            text = phrases.naming(phrases.REOPENED, person.name)
             await add_line(work, conversation, Author.SYSTEM, text, now)
             await work.handoffs.save(handoff)
             await owe_card(work, handoff, now)

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from handoff.core.model import BotLine, Button
+from handoff.core.model import BotLine, Button, Person, Role
 from tests.fakes import ANA
 from tests.web.browsing import bubbles, open_chat, visit, write
 from tests.web.conftest import serving
@@ -130,6 +130,26 @@ async def test_the_name_of_the_person_is_never_cut_off(browser, address, desk):
     await expect(title).to_have_text("You are talking to Ana")
     assert await title.evaluate("node => node.scrollHeight <= node.clientHeight + 1")
     await context.close()
+
+
+async def test_a_hebrew_name_turns_no_sentence_around(context, address, desk):
+    noa = Person(1005, "נועה לוי", frozenset({Role.AGENT}))
+    page = await visit(context, address)
+    await open_chat(page)
+    await write(page, "human please")
+    await expect(bubbles(page, "system")).to_have_count(1)
+    (handoff,) = await desk.handoffs()
+    await desk.claim(handoff.conversation_id, noa)
+    joined = bubbles(page, "system").last
+    await expect(joined).to_contain_text("נועה לוי")
+    name, has = await joined.evaluate(
+        "node => ['נ', 'has'].map((words) => { const found = document.createRange();"
+        "const text = node.firstChild; const start = text.data.indexOf(words);"
+        "found.setStart(text, start); found.setEnd(text, start + 1);"
+        "return found.getBoundingClientRect().left; })"
+    )
+    assert name < has, "the name stands before the words about it"
+    await expect(page.locator(".title bdi bdi")).to_have_text("נועה לוי")
 
 
 # ------------------------------------------------------------------------------ composing

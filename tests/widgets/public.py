@@ -202,6 +202,8 @@ class ChatWidget(PublicWidget):
 
     async def open(self, page: Page) -> None:
         await page.locator(".rasa-chatbot-widget__launcher").click()
+        # What is typed before it has a session it throws away.
+        await expect(page.locator(self.room).get_by_text("Session started").first).to_be_visible()
 
     async def write(self, page: Page, text: str) -> None:
         box = page.locator("rasa-chat-input textarea, rasa-chat-input input").first

@@ -21,6 +21,7 @@ from handoff.core.model import BotLine, Button
 from handoff.web.app import create_app
 from tests.fakes import ANA, FakeDesk
 from tests.web.conftest import serving
+from tests.web.proxy import network
 from tests.widgets.public import (
     GREETING,
     Chatroom,
@@ -207,4 +208,38 @@ async def test_the_whole_script(browser, name: str) -> None:
         said = [line.text for line in await desk.lines(await person.conversation())]
         for text in ("Where is my order 10042?", "Cancel it", "human please"):
             assert said.count(text) == 1
+        await context.close()
+
+
+@pytest.mark.parametrize("name", ["own", "rasa-webchat", "chat-widget"])
+async def test_a_line_sent_into_a_dead_connection_is_shown_once(browser, name: str) -> None:
+    """Nothing closes and nothing fails, the bytes just do not come; no clock is turned here."""
+    widget = WIDGETS[name]
+    widget.folder()
+    desk = FakeDesk()
+    app = create_app(desk.services(widgets=WidgetOptions(origins=("*",))))
+    context = await browser.new_context(viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(20_000)
+    page = await context.new_page()
+    async with (
+        serving(app) as address,
+        network(address) as (between, near),
+        shop_with(widget, near) as shop,
+    ):
+        person = FakePerson(desk)
+        await page.goto(shop)
+        await widget.open(page)
+        await widget.write(page, "human please")
+        await widget.sees(page, "passing you on to a colleague")
+        await person.claim()
+        await widget.sees(page, "has joined")
+        between.die()
+        for number in range(3):
+            await person.say(f"sent into the dark {number}")
+        for number in range(3):
+            await widget.sees(page, f"sent into the dark {number}", milliseconds=60_000)
+        await person.say("and again in the light")
+        await widget.sees(page, "and again in the light")
+        for number in range(3):
+            await widget.sees(page, f"sent into the dark {number}")
         await context.close()

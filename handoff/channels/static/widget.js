@@ -352,11 +352,10 @@
       avatar.append(line.author === "bot" ? icon(ICONS.leaf, 16) : initials(name));
       node.append(avatar);
     }
-    const caption = el("div", {
-      class: line.author === "agent" ? "name" : "name hidden", dir: "auto",
-    });
-    caption.textContent = name;
-    if (name) column.append(caption);
+    if (name) {
+      const caption = line.author === "agent" ? "name" : "name hidden";
+      column.append(el("div", { class: caption }, el("bdi", {}, name)));
+    }
     if (bubble.hasChildNodes()) column.append(bubble);
     if (offers) column.append(offers);
     if (line.at && line.author !== "system") {
