@@ -16,7 +16,15 @@ import httpx
 import pytest
 
 from handoff.app.clarify import question
-from handoff.app.phrases import DID_YOU_MEAN_THIS, SOMETHING_ELSE
+from handoff.app.phrases import (
+    DID_YOU_MEAN_THIS,
+    FAREWELL,
+    NEXT_REQUEST,
+    NOT_IT,
+    ONE_BY_ONE,
+    PROMPT,
+    SOMETHING_ELSE,
+)
 from handoff.core.policy import Policy
 from tests.e2e.desk import ANA, BO, LEA, RITA, SAM, Customer, Desk, running_desk, until
 from tests.environment import require_rasa
@@ -398,3 +406,22 @@ def alive(number: int) -> bool:
         return b") Z " not in Path(f"/proc/{number}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_short_replies_and_two_requests_on_the_real_assistant(desk: Desk) -> None:
+    def told(sender: str, text: str) -> list[str]:
+        body = {"sender": sender, "message": text}
+        said = httpx.post(f"{desk.url}/webhooks/rest/webhook", json=body, timeout=60).json()
+        return [line["text"] for line in said]
+
+    first = told("two", "I want to cancel order 10043 and unsubscribe from the newsletter")
+    assert first[0] == ONE_BY_ONE.format(text="unsubscribe from the newsletter")
+    assert first[-1].endswith("Shall I cancel it?")
+    done, then, newsletter = told("two", "👍")
+    assert "10043 is cancelled" in done and "Newsletter" in newsletter
+    assert then == NEXT_REQUEST.format(text="unsubscribe from the newsletter")
+    assert "Visa" in told("no", "how can I pay?")[-1]
+    assert told("no", "no, that's wrong") == [NOT_IT]
+    assert "10042" in told("no", "where is my order 10042?")[-1]
+    assert told("no", "that's all, thanks") == [FAREWELL]
+    assert told("sign", "?") == [PROMPT]
