@@ -146,13 +146,15 @@ class Project:
             endpoints |= ACTIONS
         credentials = {**CREDENTIALS, **(_read(self.bot / "credentials.yml") or {})}
         arguments: list[str] = []
+        writer = YAML(typ="safe", pure=True)
+        writer.default_flow_style = False  # Rasa expands `${…}` in plain scalars alone
         for name, content in (("endpoints", endpoints), ("credentials", credentials)):
             own = self.bot / f"{name}.yml"
             path = own if _read(own) == content else folder / own.name
             if path != own:
                 folder.mkdir(parents=True, exist_ok=True)
                 with path.open("w", encoding="utf-8") as file:
-                    YAML(typ="safe", pure=True).dump(content, file)
+                    writer.dump(content, file)
             arguments += [f"--{name}", str(path)]
         return arguments
 

@@ -87,7 +87,8 @@ def test_what_the_desk_needs_is_added_and_nothing_is_lost(bot: Path, tmp_path: P
         "--endpoints", str(run / "endpoints.yml"), "--credentials", str(own),
     ]  # fmt: skip
     written = (run / "endpoints.yml").read_text()
-    assert "${RASA_TRACKER_DB}" in written and "${ACTION_ENDPOINT_URL}" in written
+    # Without quotation marks: Rasa expands variables in plain scalars alone.
+    assert "  db: ${RASA_TRACKER_DB}\n" in written and "  url: ${ACTION_ENDPOINT_URL}\n" in written
     assert "pika" in written and "http://x" not in written
     own.write_text("slack:\n  token: s\n")
     Project(bot, bot).serving(run)

@@ -1,0 +1,146 @@
+"""Public assistants as their owners run them: found, trained, served, with their own actions.
+
+moodbot comes with Rasa (`rasa init`), so it is always there. The others are repositories of RasaHQ
+on GitHub: helpdesk-assistant, retail-demo and financial-demo. Put clones of them into one folder and
+name it in `FOREIGN_PROJECTS`; the tests train what is not trained yet (into `models/` there), which
+takes a quarter of an hour each on one core. Three things are replaced: Duckling by `duckling.py`;
+financial-demo's SpacyEntityExtractor is left out (DIET finds names of people as well); and in two
+action servers, written for Rasa 2, `utter_message(template=…)` is called `response=`, as its SDK
+calls it since version 3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from ruamel.yaml import YAML
+
+from handoff.adapters.rasa import RasaAssistant
+from handoff.learning import rasa_process
+from handoff.learning.rasa_server import RasaServer, free_port
+from tests.environment import rasa_venv, require_rasa
+
+PUBLIC = ("helpdesk-assistant", "retail-demo", "financial-demo")
+TRAINING_SECONDS = 3600.0
+READY_SECONDS = 60.0
+
+
+def moodbot(folder: Path) -> Path:
+    """Copy the project that `rasa init` makes; return its folder."""
+    require_rasa()
+    (made,) = rasa_venv().glob("lib/python3*/site-packages/rasa/cli/initial_project")
+    return Path(shutil.copytree(made, folder / "moodbot", ignore=_compiled))
+
+
+def light(project: Path) -> Path:
+    """Give a project a pipeline that trains in seconds, with Rasa's own fallback; return it."""
+    (project / "config.yml").write_text(
+        "recipe: default.v1\nlanguage: en\nassistant_id: theirs\npipeline:\n"
+        "- name: WhitespaceTokenizer\n- name: CountVectorsFeaturizer\n"
+        "- name: CountVectorsFeaturizer\n  analyzer: char_wb\n  min_ngram: 1\n  max_ngram: 4\n"
+        "- name: LogisticRegressionClassifier\n- name: FallbackClassifier\n  threshold: 0.3\n"
+        "policies:\n- name: MemoizationPolicy\n- name: RulePolicy\n"
+    )
+    return project
+
+
+def public(name: str, folder: Path) -> Path:
+    """Copy a public project into a folder; skip where nobody has fetched it."""
+    require_rasa()
+    projects = os.environ.get("FOREIGN_PROJECTS", "")
+    source = Path(projects) / name
+    if not projects or not (source / "domain.yml").is_file():
+        pytest.skip(f"clone RasaHQ/{name} into a folder and name it in FOREIGN_PROJECTS")
+    model = source / "models" / f"{name}.tar.gz"
+    if not model.is_file():
+        without_spacy(source / "config.yml")
+        train(source, model)
+    copy = Path(shutil.copytree(source, folder / name, ignore=_compiled))
+    for code in (copy / "actions").glob("*.py"):
+        code.write_text(code.read_text().replace("(template=", "(response="))
+    return copy
+
+
+def _compiled(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name in ("__pycache__", ".git", ".rasa")]
+
+
+def without_spacy(config: Path) -> None:
+    """Leave spaCy's components out of a pipeline: their model is on no package index."""
+    yaml = YAML()
+    found = yaml.load(config)
+    found["pipeline"] = [c for c in found["pipeline"] if not c["name"].startswith("Spacy")]
+    yaml.dump(found, config)
+
+
+def train(project: Path, model: Path) -> None:
+    """Train as the owner does, with `rasa train`."""
+
+    async def run() -> None:
+        arguments = ["train", "--out", str(model.parent), "--fixed-model-name", model.stem[:-4]]
+        env = rasa_process.environment(project, "", "")
+        started = await rasa_process.start(
+            rasa_venv(), arguments, env, project, asyncio.subprocess.DEVNULL
+        )
+        try:
+            async with asyncio.timeout(TRAINING_SECONDS):
+                assert await started.wait() == 0
+        finally:
+            await rasa_process.stop(started)
+
+    asyncio.run(run())
+    assert model.is_file()
+
+
+@asynccontextmanager
+async def served(project: Path, model: Path) -> AsyncIterator[RasaAssistant]:
+    """Serve an assistant with its own actions, and yield the way to it."""
+    async with _actions(project) as actions:
+        server = RasaServer(model, project, rasa_venv(), "", "", actions)
+        async with server, RasaAssistant(server.url, server.token) as assistant:
+            yield assistant
+
+
+@asynccontextmanager
+async def _actions(project: Path) -> AsyncIterator[str]:
+    """Run the project's action server, where it has one that does something."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [str(rasa_venv() / "bin/python"), "-m", "rasa_sdk", "--actions", "actions"]
+    with (project / "actions.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command, "--port", str(port), cwd=project, stdout=log, stderr=log,
+            env={**os.environ, "PYTHONPATH": str(project), "SANIC_HOST": "127.0.0.1"},
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        await _until_healthy(f"{url}/health", process, project / "actions.log")
+        yield f"{url}/webhook"
+    finally:
+        await rasa_process.stop(process)
+
+
+async def _until_healthy(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    async with asyncio.timeout(READY_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            assert process.returncode is None, log.read_text()
+            try:
+                if (await client.get(url)).status_code == 200:
+                    return
+            except httpx.TransportError:
+                await asyncio.sleep(0.2)
+
+
+def variants(project: Path) -> dict[str, str]:
+    """Return the name of the response by each of its texts: Rasa chooses among them by chance."""
+    found: dict[str, Any] = YAML(typ="safe").load(project / "domain.yml")["responses"]
+    return {v["text"].strip(): name for name, said in found.items() for v in said if "text" in v}
