@@ -1,7 +1,7 @@
 """Public assistants as their owners run them: found, trained, served, with their own actions.
 
 moodbot comes with Rasa (`rasa init`), so it is always there. The others are repositories of RasaHQ
-on GitHub: helpdesk-assistant, retail-demo and financial-demo. Put clones of them into one folder and
+on GitHub: helpdesk-assistant, retail-demo, financial-demo. Put clones of them into one folder and
 name it in `FOREIGN_PROJECTS`; the tests train what is not trained yet (into `models/` there), which
 takes a quarter of an hour each on one core. Three things are replaced: Duckling by `duckling.py`;
 financial-demo's SpacyEntityExtractor is left out (DIET finds names of people as well); and in two
@@ -14,9 +14,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def light(project: Path) -> Path:
     return project
 
 
-def public(name: str, folder: Path) -> Path:
+async def public(name: str, folder: Path) -> Path:
     """Copy a public project into a folder; skip where nobody has fetched it."""
     require_rasa()
     projects = os.environ.get("FOREIGN_PROJECTS", "")
@@ -63,7 +62,7 @@ def public(name: str, folder: Path) -> Path:
     model = source / "models" / f"{name}.tar.gz"
     if not model.is_file():
         without_spacy(source / "config.yml")
-        train(source, model)
+        await train(source, model)
     copy = Path(shutil.copytree(source, folder / name, ignore=_compiled))
     for code in (copy / "actions").glob("*.py"):
         code.write_text(code.read_text().replace("(template=", "(response="))
@@ -82,22 +81,18 @@ def without_spacy(config: Path) -> None:
     yaml.dump(found, config)
 
 
-def train(project: Path, model: Path) -> None:
+async def train(project: Path, model: Path) -> None:
     """Train as the owner does, with `rasa train`."""
-
-    async def run() -> None:
-        arguments = ["train", "--out", str(model.parent), "--fixed-model-name", model.stem[:-4]]
-        env = rasa_process.environment(project, "", "")
-        started = await rasa_process.start(
-            rasa_venv(), arguments, env, project, asyncio.subprocess.DEVNULL
-        )
-        try:
-            async with asyncio.timeout(TRAINING_SECONDS):
-                assert await started.wait() == 0
-        finally:
-            await rasa_process.stop(started)
-
-    asyncio.run(run())
+    arguments = ["train", "--out", str(model.parent), "--fixed-model-name", model.stem[:-4]]
+    env = rasa_process.environment(project, "", "")
+    started = await rasa_process.start(
+        rasa_venv(), arguments, env, project, asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(TRAINING_SECONDS):
+            assert await started.wait() == 0
+    finally:
+        await rasa_process.stop(started)
     assert model.is_file()
 
 
