@@ -18,8 +18,8 @@ from handoff.learning import rasa_process
 from handoff.learning.project import Project
 
 START_SECONDS = 300.0
-"""Longest wait for a server to answer, in seconds: 9 s alone, half a minute with TensorFlow, more on
-a busy machine."""
+"""Longest wait for a server to answer, in seconds: 9 s alone, half a minute with TensorFlow, more
+on a busy machine."""
 
 POLL_SECONDS = 0.2
 """Pause between two looks at a server that is starting, in seconds."""

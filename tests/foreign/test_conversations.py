@@ -62,9 +62,9 @@ RETAIL = [
 ]
 FINANCIAL = [
     ["hi", "what's my balance?", "thank you", "thanks", "thanks", "thanks", "bye"],
-    ["who can I send money to?", "is there a transfer charge"],
-    ["I want to transfer money", "Katy Parrow", "$100"],
-    ["pay my credit card", "emblem", "$20", "tomorrow"],
+    ["is there a transfer charge", "how do I use this"],
+    ["I want to transfer money"],
+    ["pay my credit card", "emblem"],
     ["are you a human?"] * 4,
     ["I want to transfer money", ANGRY],
     [("human handoff", PERSON)],
