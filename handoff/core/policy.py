@@ -589,6 +589,10 @@ def risk_figures(signals: Signals, policy: Policy) -> dict[str, float]:
     figures = {**_feelings(signals, policy), **_history(signals, policy)}
     if answers_the_bot(signals, policy.desk):
         return {name: figures[name] for name in ("anger", "asks", "repeats", "asked_back")}
+    courtesy = is_courtesy(signals.parse, policy.desk)
+    if courtesy and not policy.desk.precedents and not _unclear(signals, policy):
+        # "Are you a human?" sounds worse than it is, and nothing else is known about it.
+        return {name: figures[name] for name in ("asks", "repeats", "asked_back")}
     if reply_to(signals, policy):
         return figures
     # Of several requests the least understood counts.

@@ -186,6 +186,14 @@ def test_thanks_is_never_a_repetition_whatever_it_is_called(repeats) -> None:
     assert decide(signals, POLICY).action is Action.ANSWER
 
 
+@given(negative=st.floats(0, 1), angry=st.floats(0, 0.89))
+def test_an_understood_courtesy_is_no_worse_for_how_it_sounds(negative, angry) -> None:
+    signals = Signals(parse(("greet", 0.84)), Feelings(negative, angry, 0.01), mood=(0.0,))
+    assert decide(signals, POLICY).action is Action.ANSWER
+    furious = replace(signals, feelings=Feelings(negative, 0.95, 0.01))
+    assert decide(furious, POLICY).findings[0].reason is Reason.ANGRY
+
+
 @given(
     negative=st.floats(0, 1),
     mood=st.lists(st.floats(0, 1), max_size=5),
