@@ -18,6 +18,9 @@ from tests.web.proxy import network
 
 pytestmark = pytest.mark.browser
 
+SOON = 30_000
+"""Longest time until a line is there, in ms: a browser may try dead connections first."""
+
 
 async def with_ana(page, desk) -> str:
     """Let Ana take the conversation of `page`; return it."""
@@ -45,7 +48,7 @@ async def test_a_line_sent_into_a_dead_connection_is_shown_once(context, address
         await page.wait_for_timeout(1500)
         assert await bubbles(page, "agent").all_inner_texts() == ["one"], "the connection is dead"
         await page.clock.fast_forward(30_000)
-        await expect(bubbles(page, "agent")).to_have_text(["one", "two", "three"])
+        await expect(bubbles(page, "agent")).to_have_text(["one", "two", "three"], timeout=SOON)
         await desk.say(conversation, ANA, "four", "s4")
         await expect(bubbles(page, "agent")).to_have_text(["one", "two", "three", "four"])
         await page.context.close()
@@ -124,7 +127,7 @@ async def test_a_machine_that_slept_asks_at_once_when_it_wakes(context, address,
         # The clock alone goes on, no timer runs: this is what a page sees of a sleep.
         await page.clock.set_system_time(datetime.fromtimestamp(now / 1000 + 8 * 3600))
         await page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
-        await expect(bubbles(page, "agent")).to_have_text(["good morning"])
+        await expect(bubbles(page, "agent")).to_have_text(["good morning"], timeout=SOON)
         await page.context.close()
 
 

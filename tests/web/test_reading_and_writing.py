@@ -107,7 +107,8 @@ async def test_the_panel_is_laid_out_as_the_page_and_fits(
             "const panel = root.querySelector('.panel').getBoundingClientRect();"
             "return [...root.querySelectorAll('.panel *')].filter((node) => {"
             "  const box = node.getBoundingClientRect();"
-            "  return box.width > 1 && (box.left < panel.left - 1 || box.right > panel.right + 1);"
+            "  return !node.closest('.hidden') && box.width > 1"
+            "    && (box.left < panel.left - 1 || box.right > panel.right + 1);"
             "}).map((node) => node.className || node.nodeName); }"
         )
         assert wide == []

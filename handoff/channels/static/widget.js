@@ -26,6 +26,7 @@
   const POST_MS = 15000;
   const GROUP_MS = 120000; // lines of one author closer than this stand together
   const SILENCE_MS = 25000; // the desk says something every 10 s: a stream silent for longer is dead
+  const ANSWER_MS = 8000; // a new stream speaks at once, unless it was put on a dead connection
 
   // ---------------------------------------------------------------- small helpers
   function el(name, attributes = {}, ...children) {
@@ -207,6 +208,7 @@
   let generation = 0; // grows with every new session; what belongs to an older one is dropped
   let seen = Number(lasting.getItem(`${KEY}:seen`)) || 0; // up to this line the customer has read
   let heardAt = 0; // when the stream said something last, by the clock
+  let unanswered = 0; // streams in a row that were opened and have said nothing yet
 
   // ---------------------------------------------------------------- the elements
   const host = el("div", { id: "handoff-desk" });
@@ -582,12 +584,14 @@
   function connect() {
     if (!session || source || retryTimer) return;
     heardAt = Date.now();
+    unanswered += 1;
     if (!lastSeq) log.setAttribute("aria-busy", "true"); // nobody wants all of it read aloud
     const mine = (source = new EventSource(
       new URL(`v1/chat/${session}/events?after=${lastSeq}`, BASE).href));
     const on = (name, react) => mine.addEventListener(name, (event) => {
       if (mine !== source) return;
       heardAt = Date.now();
+      unanswered = 0;
       react(event);
     });
     on("message", (event) => {
@@ -614,8 +618,13 @@
 
   /* A connection can die unheard: the machine slept, the network changed, a proxy forgot it. */
   function lookAfterStream() {
+    // A browser may open the stream on an old connection that has died with the others; where the
+    // network is only slow, each attempt is given more time than the one before.
+    const patience = unanswered
+      ? Math.min(SILENCE_MS, ANSWER_MS * 2 ** (unanswered - 1))
+      : SILENCE_MS;
     // The clock may also have been set back, so a distance in either direction counts.
-    if (source && Math.abs(Date.now() - heardAt) > SILENCE_MS) {
+    if (source && Math.abs(Date.now() - heardAt) > patience) {
       disconnect();
       connect();
     }
