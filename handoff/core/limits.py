@@ -72,9 +72,9 @@ An approved topic (gift cards, say) rightly makes a few golden messages no longe
 that draws many towards it is not a topic but a sink. 8 of 173 are five per cent."""
 
 
-OTHERS_HARMLESS = 0.05
+OTHERS_HARMLESS = 0.08
 """What `PolicyLimits.harmless` is before somebody else's assistant. A typical message of the shop
-has a risk of 0.028, and what lowers it further there, precedents, is not known elsewhere."""
+has a risk of 0.033, and what lowers it further there, precedents, is not known elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +90,31 @@ class PolicyLimits:
     """At or above this probability that nothing known is meant, the bot asks before it answers."""
     options: int = 3
     """A question offers at most so many intents; where more are likely nothing was understood."""
+    part: float = 0.6
+    """At or above this confidence a part of a message counts as a request of its own."""
     questions: int = 2
     """How often the bot may ask back in one episode, never twice in a row."""
-    asks_for_person: float = 0.4
+    asks_for_person: float = 0.3
     """At or above this probability the customer asks for a person."""
     person_intent: float = 0.5
     """At or above this confidence an intent that means "a person, please" counts as a request."""
+    danger: float = 0.15
+    """At or above this probability the message tells of danger to life, health or property."""
+    legal: float = 0.35
+    """At or above this probability the message threatens with the law."""
     angry: float = 0.9
     """At or above this probability the message is angry whatever else; below, anger adds to the
     risk."""
+    not_meant: float = 0.6
+    """At or above this probability of negative a courtesy is not meant as it reads."""
+    praise: float = 0.35
+    """At or above this probability a message reads as thanks or praise."""
+    courtesy: float = 0.15
+    """The same where the assistant takes the message for a courtesy as well."""
+    irony: float = 0.8
+    """At or above this probability such words mean the contrary."""
+    sincere: float = 0.4
+    """Below this probability of irony they are meant, and no anger is heard in drastic words."""
     mood_messages: int = 3
     """How many of the last messages make the mood."""
     same_cosine: float = 0.92
@@ -108,7 +124,7 @@ class PolicyLimits:
     risk."""
     bot_repeats: int = 2
     """After the bot has said the same so many times before, it is not helping."""
-    risk: float = 0.125
+    risk: float = 0.142
     """At or above this risk a conversation goes to a person, while every agent is free."""
     harmless: float = 0.02
     """Below this risk a message that was not understood calls for nobody ("neat!"): the customer

@@ -103,14 +103,21 @@ class Parse:
 class Feelings:
     """Probabilities, 0 to 1, read from one message: negative, angry, asks to talk to a person.
 
-    `precedent` is how likely messages like this one needed a person in labelled conversations;
-    None where none were learned from.
+    `danger` is that it tells of harm to life, health or property, `legal` that it threatens with
+    the law, `praise` that it reads as thanks or praise, `irony` that such words mean the contrary;
+    None where nobody has read it, as in decisions of before. `precedent` is how likely
+    messages like this one needed a person in labelled conversations; None where none were learned
+    from.
     """
 
     negative: float = 0.0
     angry: float = 0.0
     asks_for_person: float = 0.0
     precedent: float | None = None
+    danger: float | None = None
+    legal: float | None = None
+    praise: float | None = None
+    irony: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,7 @@ class Reason(StrEnum):
     LEGAL = "legal"
     SENSITIVE_INTENT = "sensitive_intent"
     ANGRY = "angry"
+    NOT_MEANT = "not_meant"
     CUSTOMER_REPEATS = "customer_repeats"
     BOT_REPEATS = "bot_repeats"
     BOT_UNAVAILABLE = "bot_unavailable"

@@ -102,14 +102,14 @@ class Policy:
 
 
 SHIPPED_RISK = RiskModel(
-    offset=-3.53,
+    offset=-3.375,
     weights={
-        "precedent": 0.751, "doubt": 0.2, "anger": 0.269, "negative": 0.034, "mood_fall": 0.134,
-        "asks": 0.425, "repeats": 1.5, "asked_back": 0.7,
+        "precedent": 0.68, "doubt": 0.173, "ambiguity": 0.25, "anger": 0.2, "mood": 0.683,
+        "mood_fall": 0.724, "asks": 0.473, "repeats": 1.5, "asked_back": 0.7,
     },
     typical={
-        "precedent": 0.0399, "doubt": 0.573, "anger": 0.0345, "negative": 0.0657, "mood_fall": 0.0,
-        "asks": 0.000527, "repeats": 0.0, "asked_back": 0.0,
+        "precedent": 0.042, "doubt": 0.525, "ambiguity": 0.122, "anger": 0.0289, "mood": 0.195,
+        "mood_fall": 0.0, "asks": 0.000564, "repeats": 0.0, "asked_back": 0.0,
     },
 )  # fmt: skip
 """What a desk starts with, until its own resolved episodes say more: `fitting.refit` on the
@@ -233,8 +233,15 @@ def decide(signals: Signals, policy: Policy) -> Verdict:
             added = list(_added(parts, figures, policy.risk, set()))
             return _verdict(Action.ANSWER, added, evidence, (), risk, limit, None, texts)
         answering = (Action.HAND_OFF, None, unclear)
+    if not answering and _only_praises(signals, policy):
+        answering = (Action.ANSWER, Reply.GLAD, [])
     action, reply, unclear = answering or (Action.ANSWER, None, _unclear(signals, policy))
     options: tuple[str, ...] = ()
+    perhaps = () if answering or unclear else _perhaps_several(signals, policy)
+    if perhaps and risk < limit and _may_ask(signals, policy):
+        names = " / ".join(perhaps)
+        torn = [Finding(Reason.AMBIGUOUS, 1.0, policy.limits.likely, names)]
+        return _verdict(Action.CLARIFY, torn, evidence, perhaps, risk, limit)
     if risk >= limit and action is not Action.HAND_OFF and not (unclear and not answering):
         action, reply = Action.HAND_OFF, None
     elif unclear and not answering:
@@ -313,10 +320,15 @@ def requests_of(signals: Signals, policy: Policy) -> tuple[Part, ...]:
         if part.aside:
             continue
         known = [intent for _, intent in found if intent]
-        if is_clear(part.parse, policy):
+        if _names_one(part.parse, policy):
             intent = part.parse.best.intent
             put = part.joined and part.shaped
-            if intent not in known and (put or not _may_be_one_of(known, part.parse)):
+            if intent in known:
+                # "The key is gone, need a reset": what was told is now put as a request.
+                place = next(n for n, (_, named) in enumerate(found) if named == intent)
+                shaped = found[place][0].shaped or part.shaped
+                found[place] = (replace(found[place][0], shaped=shaped), intent)
+            elif put or not _may_be_one_of(known, part.parse):
                 found.append((part, intent))
         elif _is_put(part, policy) and not _resembles(known, part.parse, policy.limits.likely):
             follows = part.joined and (found and (found[-1][0].shaped or part.added))
@@ -332,6 +344,31 @@ def requests_of(signals: Signals, policy: Policy) -> tuple[Part, ...]:
     clear = [part for part, intent in both if intent]
     lost = [part for part, intent in both if not intent]
     return (*clear, *lost) if clear and len(both) > 1 else ()
+
+
+def _perhaps_several(signals: Signals, policy: Policy) -> tuple[str, ...]:
+    """Return the intents of parts that may be requests of their own, though none is put as one.
+
+    One of them may be the reason of the other; to ask is better than to forget it.
+    """
+    if signals.pressed or signals.awaiting_slot or signals.language:
+        return ()
+    found: list[str] = []
+    for part in signals.parts:
+        named = _names_one(part.parse, policy) and not part.aside
+        if named and not _may_be_one_of(found, part.parse) and part.parse.best.intent not in found:
+            found.append(part.parse.best.intent)
+    desk = policy.desk
+    never = desk.person_intents | desk.human_intents | desk.unnamed_intents
+    several = len(found) > 1 and len(found) <= policy.limits.options and not never & set(found)
+    return tuple(found) if several else ()
+
+
+def _names_one(parse: Parse, policy: Policy) -> bool:
+    """Say whether a part is about an intent that is known, though another one may be meant."""
+    desk, best = policy.desk, parse.best
+    known = best.intent not in desk.courtesy_intents | desk.unknown_intents
+    return known and best.confidence >= policy.limits.part
 
 
 def _is_put(part: Part, policy: Policy) -> bool:
@@ -437,8 +474,9 @@ def rules_of(signals: Signals, policy: Policy) -> list[Finding]:
     return [
         *_requests(signals, policy),
         *(found for one in several for found in _requests(_alone(signals, one), policy)),
-        *_alarms(signals),
+        *_alarms(signals, policy.limits),
         *_anger(signals, policy.limits),
+        *_irony(signals, policy),
         *_repetition(signals, policy),
     ]
 
@@ -484,11 +522,19 @@ def _enough(signals: Signals, limit: float, limits: PolicyLimits) -> float:
     return 0.0 if waited_for else min(limit, limits.confidence)
 
 
-def _alarms(signals: Signals) -> Iterable[Finding]:
-    """Danger and the law."""
-    for reason, phrases in ((Reason.SAFETY, signals.safety), (Reason.LEGAL, signals.legal)):
-        if phrases and not signals.pressed:
+def _alarms(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
+    """Danger and the law: as they were read, and by phrases alone where nobody has read them."""
+    if signals.pressed:
+        return
+    read = signals.feelings
+    for reason, chance, limit, phrases in (
+        (Reason.SAFETY, read.danger, limits.danger, signals.safety),
+        (Reason.LEGAL, read.legal, limits.legal, signals.legal),
+    ):
+        if chance is None and phrases:
             yield Finding(reason, len(phrases), 1, phrases[0])
+        elif chance is not None and chance >= limit:
+            yield Finding(reason, chance, limit, phrases[0] if phrases else "")
 
 
 def _anger(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
@@ -497,8 +543,44 @@ def _anger(signals: Signals, limits: PolicyLimits) -> Iterable[Finding]:
         return
     if signals.move is Move.ANGER:
         yield Finding(Reason.ANGRY, 1, limits.angry, "signs")
-    elif signals.feelings.angry >= limits.angry:
+    elif signals.feelings.angry >= limits.angry and not is_praise(signals, limits):
         yield Finding(Reason.ANGRY, signals.feelings.angry, limits.angry)
+
+
+def _irony(signals: Signals, policy: Policy) -> Iterable[Finding]:
+    """Thanks that are none ("thanks for nothing"): a courtesy in answer would mock the customer."""
+    read, limits = signals.feelings, policy.limits
+    if answers_the_bot(signals, policy.desk) or signals.move is not None:
+        return
+    best = _best(signals).intent
+    courtesy = best in policy.desk.courtesy_intents - policy.desk.refusal_intents
+    enough = limits.courtesy if courtesy else limits.praise
+    if (read.praise or 0.0) >= enough and (read.irony or 0.0) >= limits.irony:
+        yield Finding(Reason.NOT_MEANT, read.irony or 0.0, limits.irony, best)
+    elif not (courtesy and policy.desk.precedents) or is_praise(signals, limits):
+        return  # another's "I feel sad" is a courtesy as well, and sounds as it should
+    elif read.negative >= limits.not_meant:
+        yield Finding(Reason.NOT_MEANT, read.negative, limits.not_meant, best)
+
+
+def is_praise(signals: Signals, limits: PolicyLimits) -> bool:
+    """Say whether a message praises or thanks and means it, however drastic its words."""
+    praise, irony = signals.feelings.praise, signals.feelings.irony
+    if praise is None or irony is None or signals.pressed:
+        return False
+    return praise >= limits.praise and irony < limits.sincere
+
+
+def _only_praises(signals: Signals, policy: Policy) -> bool:
+    """Say whether praise is all there is to a message that the assistant has no clear answer to.
+
+    A courtesy has to be likely: "love them, do you have red ones?" is a question.
+    """
+    courtesy = any(
+        score.intent in policy.desk.courtesy_intents and score.confidence >= policy.limits.likely
+        for score in signals.ranking
+    )
+    return courtesy and is_praise(signals, policy.limits) and bool(_unclear(signals, policy))
 
 
 def is_courtesy(parse: Parse | None, desk: Desk) -> bool:
@@ -588,7 +670,8 @@ def risk_figures(signals: Signals, policy: Policy) -> dict[str, float]:
         return {}
     figures = {**_feelings(signals, policy), **_history(signals, policy)}
     if answers_the_bot(signals, policy.desk):
-        return {name: figures[name] for name in ("anger", "asks", "repeats", "asked_back")}
+        told = ("anger", "asks", "repeats", "asked_back")
+        return {name: figures[name] for name in told if name in figures}
     courtesy = is_courtesy(signals.parse, policy.desk)
     if courtesy and not policy.desk.precedents and not _unclear(signals, policy):
         # "Are you a human?" sounds worse than it is, and nothing else is known about it.
@@ -603,6 +686,8 @@ def risk_figures(signals: Signals, policy: Policy) -> dict[str, float]:
 
 def _feelings(signals: Signals, policy: Policy) -> dict[str, float]:
     feelings = signals.feelings
+    if is_praise(signals, policy.limits):
+        return {"asks": feelings.asks_for_person}
     recent = (*signals.mood, feelings.negative)[-policy.limits.mood_messages :]
     earlier = recent[:-1] or recent
     figures = {

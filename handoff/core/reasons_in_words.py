@@ -133,16 +133,23 @@ def _requested(f: Finding) -> str:
 
 
 def _safety(f: Finding) -> str:
-    return f"The message speaks of danger: {_phrases(f)}"
+    return _alarm(f, "The message tells of danger", "The message speaks of danger")
 
 
 def _legal(f: Finding) -> str:
-    return f"The message speaks of the law: {_phrases(f)}"
+    return _alarm(f, "The customer threatens with the law", "The message speaks of the law")
 
 
-def _phrases(f: Finding) -> str:
-    more = f" and {f.value - 1:.0f} more" if f.value > 1 else ""
-    return f"“{_short(f.detail)}”{more}"
+def _alarm(f: Finding, read: str, found: str) -> str:
+    """Return how sure the reader is and the phrase it saw, or the phrases where nobody has read.
+
+    A reader's limit lies below 1; phrases are counted, and one is enough.
+    """
+    quoted = f"“{_short(f.detail)}”"
+    if f.limit >= 1:
+        return f"{found}: {quoted}" + (f" and {f.value - 1:.0f} more" if f.value > 1 else "")
+    value, limit = against(f.value, f.limit)
+    return f"{read}: {value} sure, {limit} is enough" + (f" ({quoted})" if f.detail else "")
 
 
 def _sensitive(f: Finding) -> str:
@@ -154,6 +161,11 @@ def _angry(f: Finding) -> str:
         return "The customer sent nothing but signs of anger"
     value, limit = against(f.value, f.limit)
     return f"The customer sounds angry: {value}, the limit is {limit}"
+
+
+def _not_meant(f: Finding) -> str:
+    value, limit = against(f.value, f.limit)
+    return f"Thanks or praise that are none: {value} sure, {limit} is enough"
 
 
 def _mood_falling(f: Finding) -> str:
@@ -234,6 +246,7 @@ _RULES: dict[Reason, Callable[[Finding], str]] = {
     Reason.LEGAL: _legal,
     Reason.SENSITIVE_INTENT: _sensitive,
     Reason.ANGRY: _angry,
+    Reason.NOT_MEANT: _not_meant,
     Reason.CUSTOMER_REPEATS: _customer_repeats,
     Reason.BOT_REPEATS: _bot_repeats,
     Reason.BOT_UNAVAILABLE: _unavailable,
@@ -290,6 +303,7 @@ SHORT: dict[str, str] = {
     Reason.LEGAL.value: "the law",
     Reason.SENSITIVE_INTENT.value: "always a person's",
     Reason.ANGRY.value: "angry",
+    Reason.NOT_MEANT.value: "not meant",
     Reason.CUSTOMER_REPEATS.value: "customer repeats",
     Reason.BOT_REPEATS.value: "bot repeats",
     Reason.BOT_UNAVAILABLE.value: "bot unavailable",

@@ -1,7 +1,7 @@
-"""Words that call for a person whatever else a message says: danger, and the law. Pure.
+"""Phrases of danger and of the law: what the readers of both look at beside the whole. Pure.
 
-Phrases, not single words: a fire pit, a court shoe and a burnt CD are goods. A phrase ends at a
-word boundary; `*` stands for the rest of a word.
+They decide alone only where nobody has read a message: "the dye bleeds" is no wound, a court shoe
+no court. A phrase ends at a word boundary; `*` stands for the rest of a word.
 """
 
 from __future__ import annotations

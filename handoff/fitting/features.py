@@ -4,12 +4,15 @@ The vector carries the meaning. The lexicon (VADER, Hutto and Gilbert 2014) know
 of feeling that no small training set holds, with negation and intensity; `profanity_check` knows
 rude ones from 200 000 comments. The signs are capitals and punctuation. The word classes say
 whether persons and speaking are named, and near each other: a wish for a person is put so in every
-trade. The n-grams of words and letters carry what an encoder trained on clean prose smooths away:
-swearing, spelling, the exact words of a request.
+trade. The phrases are those of danger and of the law (`core.words`). The n-grams of words and
+letters carry what an encoder trained on clean prose smooths away: swearing, spelling, the exact
+words of a request.
 """
 
 from __future__ import annotations
 
+import html
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -19,9 +22,10 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from handoff.core.words import LEGAL_PHRASES, SAFETY_PHRASES, phrases_in
 from handoff.fitting.reaching import reaching
 
-FEATURES_VERSION = "6"
+FEATURES_VERSION = "7"
 """Grows with every change of the features, so that a stored model of before is trained anew."""
 
 SIGNS_WEIGHT = 0.5
@@ -29,6 +33,31 @@ SIGNS_WEIGHT = 0.5
 
 REACHING_WEIGHT = 0.3
 """The same for the word classes."""
+
+PHRASES_WEIGHT = 0.5
+"""The same for the phrases."""
+
+_NOT_SAID = re.compile(r"https?://\S+|(?<!\w)@\w+")
+"""A link, or the name that a post in a social network is addressed to."""
+
+_TAG = re.compile(r"#([^\W\d_]\w*)")
+_IN_TAG = re.compile(r"_|(?<=[^\W\d_A-Z])(?=[A-Z])")
+"""Between two words of a tag: `#neverAgain`, `#never_again`."""
+
+
+def as_said(text: str) -> str:
+    """Return a message as somebody would say it, for reading how it is meant.
+
+    Posts in social networks and texts copied from pages hold names behind an `@`, links, words
+    glued together behind a `#`, and HTML's names of characters. A message of nothing else stays as
+    it is.
+    """
+    plain = _NOT_SAID.sub(" ", html.unescape(text))
+    plain = _TAG.sub(lambda tag: _IN_TAG.sub(" ", tag[1]), plain)
+    # Line breaks stay: they end sentences.
+    lines = (" ".join(line.split()) for line in plain.splitlines())
+    return "\n".join(line for line in lines if line) or text
+
 
 RUDENESS_CUT = 2.0
 """Distances from the plane between rude and civil texts beyond which it says no more."""
@@ -55,6 +84,11 @@ def _analyzer() -> Any:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
     return SentimentIntensityAnalyzer()
+
+
+def alarms(text: str) -> list[float]:
+    """Return whether a text holds a phrase of danger and one of the law, each 0 or 1."""
+    return [float(bool(phrases_in(text, known))) for known in (SAFETY_PHRASES, LEGAL_PHRASES)]
 
 
 def lexicon(text: str) -> list[float]:
@@ -159,7 +193,8 @@ class TextFeatures:
         """Return one row a text; `vectors` are unit vectors, texts × dimension."""
         seen = np.array([[*(s * SIGNS_WEIGHT for s in signs(t)), *lexicon(t)] for t in texts])
         reached = REACHING_WEIGHT * np.array([reaching(text) for text in texts])
-        dense = np.hstack([vectors, seen, rudeness(texts)[:, None], reached])
+        alarmed = PHRASES_WEIGHT * np.array([alarms(text) for text in texts])
+        dense = np.hstack([vectors, seen, rudeness(texts)[:, None], reached, alarmed])
         width = dense.shape[1]
         count, rarities = _Counter(self._terms), self._terms.idf_
         first = np.arange(width, dtype=np.int32)

@@ -169,6 +169,9 @@ EVERY_RULE = (
     Finding(Reason.NOT_UNDERSTOOD, 0.47, 0.45, "track_order"),
     Finding(Reason.AMBIGUOUS, 0.31, 0.15, "get_refund / track_refund"),
     Finding(Reason.AMBIGUOUS, 0.22, 0.15, "get_refund / track_refund / track_order"),
+    Finding(Reason.SAFETY, 0.97, 0.5, "smoke coming"),
+    Finding(Reason.LEGAL, 0.81, 0.5),
+    Finding(Reason.NOT_MEANT, 0.93, 0.6, "thank"),
 )
 BEFORE_VERSION_3 = (
     Finding(Reason.MOOD_FALLING, 0.71, 0.6, "+0.25"),

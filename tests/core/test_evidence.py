@@ -55,7 +55,7 @@ parses = st.builds(
 signals = st.builds(
     Signals,
     parse=st.none() | parses,
-    feelings=st.builds(Feelings, part, part, part, st.none() | part),
+    feelings=st.builds(Feelings, part, part, part, *[st.none() | part] * 5),
     mood=st.lists(part, max_size=4).map(tuple),
     repeats=st.integers(0, 4),
     awaiting_slot=st.none() | st.just("order_number"),

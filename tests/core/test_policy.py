@@ -113,11 +113,75 @@ CASES = [
     ),
     ("danger", replace(SURE, safety=("caught fire",)), HAND_OFF, Reason.SAFETY),
     ("the law", replace(SURE, legal=("my lawyer",)), HAND_OFF, Reason.LEGAL),
+    (
+        "danger as it was read",
+        replace(SURE, feelings=replace(CALM, danger=LIMITS.danger, legal=0.0)),
+        HAND_OFF,
+        Reason.SAFETY,
+    ),
+    (
+        "the law as it was read",
+        replace(SURE, feelings=replace(CALM, danger=0.0, legal=LIMITS.legal)),
+        HAND_OFF,
+        Reason.LEGAL,
+    ),
+    (
+        "words of danger that tell of none",
+        replace(SURE, safety=("bleeding",), feelings=replace(CALM, danger=0.14, legal=0.34)),
+        ANSWER,
+        None,
+    ),
     ("furious", replace(SURE, feelings=FURIOUS), HAND_OFF, Reason.ANGRY),
     ("said it three times before", replace(SURE, repeats=3), HAND_OFF, Reason.CUSTOMER_REPEATS),
     (
         "thanks for the fourth time",
         replace(SURE, repeats=3, parse=parse(("thank", 0.95))),
+        ANSWER,
+        None,
+    ),
+    (
+        "thanks that are none",
+        replace(SURE, feelings=replace(CALM, negative=0.6), parse=parse(("thank", 0.95))),
+        HAND_OFF,
+        Reason.NOT_MEANT,
+    ),
+    (
+        "praise that mocks, whatever the assistant makes of it",
+        replace(SURE, feelings=replace(CALM, praise=LIMITS.praise, irony=LIMITS.irony)),
+        HAND_OFF,
+        Reason.NOT_MEANT,
+    ),
+    (
+        "praise that swears",
+        replace(
+            UNKNOWN,
+            parse=parse(("out_of_scope", 0.7), ("thank", 0.2)),
+            feelings=replace(FURIOUS, precedent=0.04, praise=LIMITS.praise, irony=0.39),
+        ),
+        ANSWER,
+        None,
+    ),
+    (
+        "praise with a question that nobody taught the bot",
+        replace(UNKNOWN, feelings=replace(CALM, praise=0.9, irony=0.1)),
+        HAND_OFF,
+        Reason.OUT_OF_SCOPE,
+    ),
+    (
+        "swearing that praises nothing",
+        replace(UNKNOWN, feelings=replace(FURIOUS, praise=0.34, irony=0.1)),
+        HAND_OFF,
+        Reason.ANGRY,
+    ),
+    (
+        "thanks with a trace of trouble",
+        replace(SURE, feelings=replace(CALM, negative=0.59), parse=parse(("thank", 0.95))),
+        ANSWER,
+        None,
+    ),
+    (
+        "a displeased no is a no",
+        replace(SURE, feelings=replace(CALM, negative=0.9), parse=parse(("deny", 0.95))),
         ANSWER,
         None,
     ),
@@ -385,7 +449,7 @@ some_signals = st.builds(
     parse=st.one_of(
         st.none(), st.builds(Parse, ranking=rankings, novelty=st.one_of(st.none(), share))
     ),
-    feelings=st.builds(Feelings, share, share, share, st.one_of(st.none(), share)),
+    feelings=st.builds(Feelings, share, share, share, *[st.one_of(st.none(), share)] * 5),
     mood=st.lists(share, max_size=5).map(tuple),
     repeats=st.integers(0, 5),
     awaiting_slot=st.sampled_from([None, "order_id"]),
@@ -474,8 +538,20 @@ def test_an_intent_that_means_a_person_is_always_granted(signals, confidence):
 
 
 @given(some_signals, some_policies)
+def test_praise_never_breaks_a_reply_to_the_bots_question(signals, policy):
+    praised = replace(signals.feelings, praise=1.0, irony=0.0)
+    answered = replace(signals, feelings=praised, awaiting_slot="order_id", takes_any_text=True)
+    decide(answered, policy)
+    assert "anger" not in risk_figures(answered, policy) or signals.pressed
+
+
+@given(some_signals, some_policies)
 def test_danger_and_the_law_go_to_a_person(signals, policy):
-    if (signals.safety or signals.legal) and not signals.pressed:
+    """As they were read; words decide alone where nobody has read the message."""
+    read, limits = signals.feelings, policy.limits
+    danger = bool(signals.safety) if read.danger is None else read.danger >= limits.danger
+    legal = bool(signals.legal) if read.legal is None else read.legal >= limits.legal
+    if (danger or legal) and not signals.pressed:
         assert decide(signals, policy).action is HAND_OFF
 
 

@@ -7,7 +7,9 @@ few messages may vary; they are no aim.
 
 from __future__ import annotations
 
+import csv
 import json
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,8 @@ import pytest
 
 from handoff.adapters.encoder import SentenceEncoder
 from handoff.adapters.feelings import CONVERSATIONS, FeelingsModel
-from handoff.core.policy import Policy
+from handoff.core.model import Feelings, IntentScore, Parse, Reason
+from handoff.core.policy import Policy, Signals, rules_of
 from handoff.evals.handoff import evaluate_handoff, read_conversation_sets
 from handoff.evals.sentiment import (
     evaluate_requests,
@@ -25,7 +28,7 @@ from handoff.evals.sentiment import (
 )
 from handoff.learning.training_files import shipped_examples
 from tests.conftest import TRAINING_DATA
-from tests.evals.in_process import IntentsInProcess, examples_shipped
+from tests.evals.in_process import UNKNOWN, IntentsInProcess, examples_shipped
 
 GOLDEN = TRAINING_DATA / "golden"
 
@@ -37,6 +40,17 @@ SENTIMENT = {
 
 REQUESTS = {"f1": 0.89, "average_precision": 0.965}
 """Floors; measured were 0.946 and 0.995, over 78 messages."""
+
+ALARMS = (0.81, 0.96)
+"""Floors of precision and recall of danger or the law; measured were 0.861 and 0.990, over 400."""
+
+PRAISE_ANSWERED, IRONY_HEARD, ANGER_HEARD = 0.87, 0.47, 0.8
+"""Floors of the shares of thanks and praise in which no displeasure is heard, and of irony and of
+swearing in which it is. Measured were 0.90, 0.71 and 0.93, over 150, 90 and 30 messages."""
+
+WORDING_RIGHT, WORDING_SURE, WORDING_UNKNOWN = 0.915, 0.90, 0.055
+"""Floors of the shares of messages rightly understood, and rightly and surely; ceiling of the share
+taken for out of scope. Measured were 0.933, 0.922 and 0.042, over 810."""
 
 REPLAY_COST, REPLAY_RATIO = 0.45, 0.83
 """Ceilings of the cost a conversation and of its ratio to the best baseline. Measured were 0.365
@@ -57,6 +71,59 @@ async def test_requests(shipped: FeelingsModel) -> None:
         print(f"requests {name} {figures[name]:.3f}")
         assert figures[name] >= floor
     assert REQUESTS["f1"] > figures["baselines"]["f1"]
+
+
+def golden(name: str) -> list[dict[str, str]]:
+    """Return the rows of a file of the golden set."""
+    with (GOLDEN / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def reasons(read: Feelings) -> set[Reason]:
+    """Return the rules that call a person for what was read of a message, if it is clear."""
+    known = Signals(Parse((IntentScore("faq", 0.95),), novelty=0.02), read)
+    return {finding.reason for finding in rules_of(known, Policy())}
+
+
+async def test_alarms(shipped: FeelingsModel) -> None:
+    rows = golden("alarms.csv")
+    read = await shipped.read_many([row["text"] for row in rows])
+    alarmed = [bool(reasons(one) & {Reason.SAFETY, Reason.LEGAL}) for one in read]
+    wanted = ["1" in (row["danger"], row["legal"]) for row in rows]
+    right = sum(a and w for a, w in zip(alarmed, wanted, strict=True))
+    precision, recall = right / sum(alarmed), right / sum(wanted)
+    print(f"alarms: precision {precision:.3f}, recall {recall:.3f}")
+    assert (len(rows), sum(wanted)) == (400, 200)
+    assert precision >= ALARMS[0] and recall >= ALARMS[1]
+
+
+async def test_praise_and_irony(shipped: FeelingsModel) -> None:
+    rows, policy = golden("praise.csv"), Policy()
+    read = await shipped.read_many([row["text"] for row in rows])
+    heard: dict[str, list[bool]] = defaultdict(list)
+    for row, one in zip(rows, read, strict=True):
+        thanks = Signals(Parse((IntentScore("thank", 0.95),), novelty=0.02), one)
+        displeased = {Reason.NOT_MEANT, Reason.ANGRY} & {f.reason for f in rules_of(thanks, policy)}
+        heard[row["kind"]].append(bool(displeased))
+    shares = {kind: sum(own) / len(own) for kind, own in heard.items()}
+    print(f"displeasure heard: {shares}")
+    kind_ones = heard["swearing_praise"] + heard["sincere_thanks"]
+    assert 1 - sum(kind_ones) / len(kind_ones) >= PRAISE_ANSWERED
+    assert shares["sarcastic_thanks"] >= IRONY_HEARD
+    assert shares["swearing_anger"] >= ANGER_HEARD
+
+
+async def test_wording_of_others(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    model, rows = IntentsInProcess(encoder), golden("wording.csv")
+    await model.train_nlu(examples_shipped(), tmp_path)
+    best = [(await model.parse(row["text"])).best for row in rows]
+    right = [one for one, row in zip(best, rows, strict=True) if one.intent == row["intent"]]
+    sure = [one for one in right if one.confidence >= Policy().limits.confidence]
+    unknown = [one for one in best if one.intent == UNKNOWN]
+    shares = [len(found) / len(rows) for found in (right, sure, unknown)]
+    print("right {:.3f}, right and sure {:.3f}, taken for out of scope {:.3f}".format(*shares))
+    assert shares[0] >= WORDING_RIGHT and shares[1] >= WORDING_SURE
+    assert shares[2] <= WORDING_UNKNOWN
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Messages with two requests, one request in two sentences and one with its reason, all unseen.
 
 The real encoder, feelings and intent model, and the policy that ships. Measured were, of 60 with
-two: 4 answered as one (15 as a whole message), 7 asked about (13), 15 served one after the other,
-34 given to a person (32), who sees both; of 60 with one request: 3 torn in two.
+two: 5 answered as one (26 as a whole message), 6 asked about, 21 served one after the other, 28
+given to a person, who sees both; of 60 with one request: 3 torn in two.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from handoff.core.requests import cuts
 from tests.conftest import TRAINING_DATA
 from tests.evals.in_process import IntentsInProcess, examples_shipped
 
-FORGOTTEN, TORN, SERVED = 0.12, 0.1, 0.17
+FORGOTTEN, TORN, SERVED = 0.12, 0.1, 0.27
 """Ceilings of the shares of two requests answered as one and of one torn in two, and the floor of
-the share of two requests served one after the other. Measured were 0.067, 0.05 and 0.25."""
+the share of two requests served one after the other. Measured were 0.083, 0.05 and 0.35."""
 
 
 async def test_two_requests(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handoff.fitting.features import (
     MIN_TEXTS,
+    PHRASES_WEIGHT,
     REACHING_WEIGHT,
     RUDENESS_CUT,
     SIGNS_WEIGHT,
     TextFeatures,
+    alarms,
+    as_said,
     lexicon,
     rudeness,
     signs,
@@ -82,7 +87,8 @@ def test_rudeness_is_what_the_librarys_own_vectors_give(text: str) -> None:
 
 TEXTS = ["my parcel is late", "my parcel is here", "MY refund?!", "a refund"]
 SEEN = TextFeatures.known_columns(DIMENSION)
-FIRST_TERM = SEEN.stop + len(reaching(""))
+FIRST_ALARM = SEEN.stop + len(reaching(""))
+FIRST_TERM = FIRST_ALARM + len(alarms(""))
 
 
 def rows_of(texts: list[str]) -> np.ndarray:
@@ -99,9 +105,45 @@ def test_a_row_holds_vector_signs_lexicon_and_rudeness() -> None:
 
 def test_a_row_holds_the_words_of_reaching_a_person_between_rudeness_and_terms() -> None:
     texts = ["my parcel", "can I talk to somebody"]
-    none, some = rows_of(texts)[:, SEEN.stop : FIRST_TERM]
+    none, some = rows_of(texts)[:, SEEN.stop : FIRST_ALARM]
     assert not none.any()
     assert some == pytest.approx([REACHING_WEIGHT * value for value in reaching(texts[1])])
+
+
+def test_a_row_holds_the_phrases_of_danger_and_of_the_law() -> None:
+    texts = [
+        "my parcel",
+        "it caught fire",
+        "my LAWYER\nwill write",
+        "it exploded: see you in court",
+    ]
+    found = rows_of(texts)[:, FIRST_ALARM:FIRST_TERM] / PHRASES_WEIGHT
+    assert found.tolist() == [[0, 0], [1, 0], [0, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("@SomeShop where is my parcel", "where is my parcel"),
+        (".@some_shop, @other hi", ". , hi"),
+        ("thanks #neverAgain #so_slow #fail", "thanks never Again so slow fail"),
+        ("look https://t.co/Ab1?x=2 here", "look here"),
+        ("fish &amp; chips &lt;3", "fish & chips <3"),
+        ("write to ana@example.com", "write to ana@example.com"),
+        ("order #10042 and # 7", "order #10042 and # 7"),
+        ("one\n\n  two  three\n", "one\ntwo three"),
+        ("@shop", "@shop"),
+        ("https://example.com/", "https://example.com/"),
+        ("", ""),
+    ],
+)
+def test_what_nobody_says_is_left_out(text: str, said: str) -> None:
+    assert as_said(text) == said
+
+
+@given(st.text())
+def test_a_message_that_was_reduced_is_not_reduced_to_nothing(text: str) -> None:
+    assert as_said(text).strip() or not text.strip()
 
 
 def test_words_and_their_pieces_have_length_1_each() -> None:
