@@ -96,17 +96,20 @@ class Dispatcher:
         self.deps.bell.ring(OUTBOX)
 
     async def _let_go(self) -> None:
-        """Make due what was held, here in the loop, where nothing takes items at the same time."""
-        now = self.deps.clock.now()
-        async with self.deps.store() as work:
-            for id in self._held:
-                item = await work.outbox.get(id)
-                if item.status is OutboxStatus.PENDING and item.not_before > now:
-                    item.not_before = now
-                    await work.outbox.save(item)
-            await work.commit()
-        self._held.clear()
-        self._group_mended = False
+        """Make due what was held. What is under way meanwhile may be held anew, and is kept."""
+        now, held = self.deps.clock.now(), self._held
+        self._held, self._group_mended = set(), False
+        try:
+            async with self.deps.store() as work:
+                for id in held:
+                    item = await work.outbox.get(id)
+                    if item.status is OutboxStatus.PENDING and item.not_before > now:
+                        item.not_before = now
+                        await work.outbox.save(item)
+                await work.commit()
+        except Exception:
+            self._held, self._group_mended = self._held | held, True
+            raise
 
     async def stop(self, seconds: float) -> None:
         """Take nothing new, and give what is under way so many seconds to end."""

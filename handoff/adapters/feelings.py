@@ -100,8 +100,8 @@ class FeelingsModel:
         """Return the probabilities for each message, in order.
 
         A request for a person is one wherever it stands, so a message asks for one as much as the
-        sentence of it that asks most. Everything else is that of the whole: of sentences read
-        alone, harmless ones often sound alarming.
+        sentence of it that asks most, and thanks in one sentence do not undo another. Everything
+        else is that of the whole: of sentences read alone, harmless ones often sound alarming.
         """
         if not texts:
             return []
@@ -112,17 +112,17 @@ class FeelingsModel:
         vectors = [*await self._encoder.encode(texts), *await self._encoder.encode(parts)]
         found = self._panel.predict(self._features.rows([*texts, *parts], np.asarray(vectors)))
         precedent, asking = found.get(PRECEDENT), found[REQUEST]
-        asking_of = dict(zip(parts, asking[len(texts) :], strict=True))
+        row_of = {part: len(texts) + place for place, part in enumerate(parts)}
         return [
             Feelings(
                 negative=float(found["negative"][i]),
                 angry=float(found["angry"][i]),
-                asks_for_person=float(max([asking[i], *(asking_of[p] for p in alone[i])])),
+                asks_for_person=float(max([asking[i], *(asking[row_of[p]] for p in alone[i])])),
                 precedent=None if precedent is None else float(precedent[i]),
                 danger=float(found[DANGER][i]),
                 legal=float(found[LEGAL][i]),
                 praise=float(found[PRAISE][i]),
-                irony=float(found[IRONY][i]),
+                irony=float(max([found[IRONY][i], *(found[IRONY][row_of[p]] for p in alone[i])])),
             )
             for i in range(len(texts))
         ]

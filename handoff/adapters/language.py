@@ -25,6 +25,9 @@ LIKELY = 0.3
 OWN = 0.2
 """Both must find each language the assistant speaks at most this likely."""
 
+NORWEGIAN = {"no": "nb", "nn": "nb"}
+"""fastText's codes of Norwegian, which lingua and the desk know as Bokmål."""
+
 MOST_CHARACTERS = 500
 """As much of a message says what language it is written in."""
 
@@ -54,7 +57,10 @@ class LanguageDetector:
         plain = " ".join(_NOT_TEXT.sub(" ", text).lower().split())[:MOST_CHARACTERS]
         if max(len(form.findall(plain)) for form in (_WORD, _NOT_LATIN)) < FEWEST_WORDS:
             return ""
-        fast = {one["lang"]: one["score"] for one in self._fast.detect(plain, k=BEST)}
+        fast: dict[str, float] = {}
+        for one in self._fast.detect(plain, k=BEST):
+            code = NORWEGIAN.get(one["lang"], one["lang"])
+            fast[code] = fast.get(code, 0.0) + one["score"]
         best = max(fast, key=lambda code: fast[code])
         if best in self._spoken or best not in LANGUAGES or fast[best] < LIKELY:
             return ""

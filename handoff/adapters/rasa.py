@@ -111,12 +111,20 @@ class RasaAssistant:
 
     async def domain(self) -> AssistantDomain:
         """Ask `GET /domain`, again after `DOMAIN_SECONDS`: the model may have been swapped."""
-        if self._told is None or time.monotonic() >= self._told_until:
+        if self._told is not None and time.monotonic() < self._told_until:
+            return self._told
+        before = self._told
+        # One asks at a time; whoever comes meanwhile goes on with what was told last.
+        self._told_until = time.monotonic() + DOMAIN_SECONDS
+        try:
             model = await self.status()
             told = await self._call("GET", "/domain", PARSE_SECONDS, headers=JSON_WANTED)
             with _documented("domain"):
                 self._told = domain_from(told, model)
-            self._told_until = time.monotonic() + DOMAIN_SECONDS
+        except AssistantUnavailable:
+            if before is None:
+                raise
+            self._told = before
         return self._told
 
     async def status(self) -> str:

@@ -51,8 +51,10 @@ def desk_reply(reply: Reply, earlier: Sequence[Message], desk: Desk) -> list[Bot
     is offered again as it was.
     """
     last = _last_turn(earlier)
+    if reply is Reply.AGAIN and last:
+        return [BotLine(line.text, line.buttons, line.image, line.extra) for line in last]
     if reply is Reply.AGAIN:
-        return [BotLine(line.text, line.buttons, line.image) for line in last]
+        reply = Reply.PROMPT  # two messages at once: the question is no longer the last line
     if reply is Reply.CHOOSE:
         return [BotLine(phrases.CHOOSE, last[-1].buttons)]
     out = bool(desk.person_intents) and reply not in (Reply.PROMPT, Reply.GLAD, Reply.FAREWELL)

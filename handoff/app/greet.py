@@ -14,7 +14,7 @@ from handoff.app.receive import Inbound, context_of, conversation_of
 from handoff.app.retrying import retry_stale
 from handoff.app.take_turn import TakeTurn, passed_along
 from handoff.core.errors import AssistantUnavailable
-from handoff.core.limits import HISTORY_LINES
+from handoff.core.limits import HISTORY_LINES, MESSAGE_CHARACTERS
 from handoff.core.model import Author, BotLine, Conversation, Message, State
 from handoff.core.text import check_key
 from handoff.ports import Assistant, Clock, Doorbell, Store, Work
@@ -34,11 +34,14 @@ def opening(text: str, intents: frozenset[str]) -> str:
     """Return what the assistant is sent when a widget opens the chat with `text`, or nothing.
 
     A widget sends `/intent` or `/intent{json}`, and only intents of the owner's choice count. The
-    answer is written anew, so that nothing but the intent and an object gets through.
+    answer is written anew, so that nothing but the intent and an object gets through; an object
+    longer than a message may be is left out.
     """
     intent = named_intent(text.strip())
     if intent not in intents:
         return ""
+    if len(text) > MESSAGE_CHARACTERS:
+        return f"/{intent}"
     found = _JSON.fullmatch(text.strip())
     try:
         given = json.loads(found[1]) if found else {}

@@ -14,7 +14,7 @@ from handoff.core.costs import limit_at_costs, within
 from handoff.core.errors import NotFound, PolicyConflict
 from handoff.core.evidence import named, policy_body, policy_from
 from handoff.core.model import PolicyStatus, StoredPolicy
-from handoff.core.policy import STARTS, Policy
+from handoff.core.policy import FORMER_LIMIT, FORMER_RISK, STARTS, Policy
 from handoff.ports import Work
 
 SETTINGS = "settings"
@@ -50,9 +50,11 @@ def keep_learned(configured: Policy, learned: Policy) -> Policy:
     costs, limits = configured.costs, learned.limits
     # Only where they differ: to the odds and back may change the last bit, and so the id.
     same = costs == learned.costs
+    former = learned.risk == FORMER_RISK and limits.risk == FORMER_LIMIT
+    kept = configured.limits.risk if former else limits.risk
     limits = replace(
         configured.limits,
-        risk=limits.risk if same else limit_at_costs(limits.risk, learned.costs, costs),
+        risk=kept if same else limit_at_costs(kept, learned.costs, costs),
         risk_floor=limits.risk_floor,
         risk_ceiling=limits.risk_ceiling,
     )

@@ -101,6 +101,10 @@ class Receive:
         start = max(0, conversation.last_seq - HISTORY_LINES)
         lines = await work.messages.after(conversation.id, start, HISTORY_LINES)
         same = [line for line in lines if line.episode == conversation.episode]
+        before = [line for line in lines if line.episode == conversation.episode - 1]
+        if not any(line.author is Author.CUSTOMER for line in before):
+            # A greeting that nobody answered was closed for its silence; its buttons still count.
+            same = [*before, *same]
         return pressed(text, same, conversation.asking)
 
 

@@ -228,7 +228,9 @@ class TakeTurn:
         shadow = in_use.shadow and (in_use.shadow, decide(signals, in_use.shadow))
         asking = verdict.action is Action.CLARIFY
         turn = Turn(verdict, signals.parse, signals, shadow, asking=asking)
-        turn.pending = () if signals.move is Move.DONE else conversation.pending or ()
+        # "Nothing" may be the answer to a question of the bot, and then ends nothing else.
+        done = signals.move is Move.DONE and not signals.takes_any_text
+        turn.pending = () if done else conversation.pending or ()
         if verdict.reply is not None:
             turn.lines = desk_reply(verdict.reply, earlier, in_use.active.desk)
             turn.awaiting = conversation.awaiting_slot
@@ -350,9 +352,10 @@ class TakeTurn:
         """
         parts = {part.text: part.parse for part in turn.signals.parts}
         now = turn.verdict.requests or (self._heard(message),)
-        waiting = [*now, *turn.pending]
+        waiting = [*now, *await self._not_asked_again(turn)]
         several = len(waiting) > 1
         lines: list[BotLine] = []
+        asks = False
         while waiting and not turn.awaiting and not turn.asking:
             text = waiting.pop(0)
             if several and lines:
@@ -372,9 +375,22 @@ class TakeTurn:
                 turn.acted = bool(lines)
                 break
             lines += said
-        if waiting and turn.awaiting and turn.verdict.requests:
+            if said and said[-1].buttons:
+                asks = True  # a choice waits for an answer, as a slot does
+                break
+        if waiting and (turn.awaiting or asks) and turn.verdict.requests:
             lines.insert(0, BotLine(phrases.ONE_BY_ONE.format(text=_short(waiting[0]))))
         turn.lines, turn.pending = lines, tuple(waiting)
+
+    async def _not_asked_again(self, turn: Turn) -> list[str]:
+        """Return what waits, without what the customer asks for now: nothing is done twice."""
+        best = turn.parse.best.intent if turn.parse else ""
+        kept: list[str] = []
+        for text in turn.pending:
+            parse = await self._understood(text)
+            if parse is None or parse.best.intent != best:
+                kept.append(text)
+        return kept
 
     async def _understood(self, text: str) -> Parse | None:
         try:
@@ -394,7 +410,8 @@ class TakeTurn:
     ) -> Sequence[BotLine]:
         """Return what the bot says to a request; the verdict is a handoff where it must not."""
         sender = f"{conversation.id}-{message.episode}"
-        heard = text if message.buttons else plain_for_assistant(text)
+        # Only what stands on the pressed button is a payload; all else is words, also what waited.
+        heard = text if text == self._heard(message) else plain_for_assistant(text)
         why_silent, lines = "", list[BotLine]()
         try:
             metadata = passed_along(conversation, message.episode, message.context)

@@ -162,7 +162,8 @@ class DeskPolicy:
         """Return the shop's policy before a model trained on the shop, else one for the domain."""
         maybe = self.settings.is_shop and self.settings.assistant != "foreign"
         own = self.settings.assistant == "own"
-        self.is_shop = maybe and (own or domain.model in await models_of(self.store))
+        ours = own and _not_of_this_project(self.settings, domain) is None
+        self.is_shop = maybe and (ours or domain.model in await models_of(self.store))
         if self.is_shop:
             return self.settings.policy()
         precedents = precedents_file(self.settings).is_file()

@@ -113,6 +113,7 @@ class RasaSocketChannel:
         self._present: defaultdict[str, dict[str, _Connection]] = defaultdict(dict)
         self._pushing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._greeting: set[asyncio.Task[None]] = set()
         # Handlers run one after the other, so that two quick messages are stored as sent. Origins
         # are not this server's business, as in Rasa: `cors.Cors` stands before it.
         self.server = socketio.AsyncServer(
@@ -150,10 +151,10 @@ class RasaSocketChannel:
 
     async def close(self) -> None:
         """End every push, and let what is being noted be noted."""
-        pushing = list(self._pushing.values())
-        for task in pushing:
+        ended = [*self._pushing.values(), *self._greeting]
+        for task in ended:
             task.cancel()
-        await asyncio.gather(*pushing, *self._tasks, return_exceptions=True)
+        await asyncio.gather(*ended, *self._tasks, return_exceptions=True)
 
     def present(self, session: str) -> bool:
         """Say whether any client of this session is connected to this process."""
@@ -205,7 +206,9 @@ class RasaSocketChannel:
             return {"error": str(EmptyText())}
         greeting = await self._turns.greet(inbound)
         if greeting is not None:
-            self._hold(self._when_greeted(greeting, key))
+            waiting = asyncio.create_task(self._when_greeted(greeting, key))
+            self._greeting.add(waiting)
+            waiting.add_done_callback(self._greeting.discard)
             return {}
         try:
             received = await self._turns.receive(inbound)
@@ -266,9 +269,10 @@ class RasaSocketChannel:
                     return
                 async with self._store() as work:
                     conversation = await work.conversations.get(conversation_id)
-                    there = list(self._present[key].values())
-                    begin = min(_start(c, conversation) for c in there)
-                    lines = await lines_after(work, conversation_id, begin)
+                    there = list(self._present.get(key, {}).values())
+                    begin = min((_start(c, conversation) for c in there), default=0)
+                    # Whoever was there may have gone while the database was asked.
+                    lines = await lines_after(work, conversation_id, begin) if there else []
                 for connection in there:
                     await self._emit(connection, conversation, lines)
 

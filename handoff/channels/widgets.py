@@ -114,12 +114,15 @@ class Senders:
         """Return under what key the desk keeps this sender's conversation.
 
         Within one subject each sender is a customer of its own, as without tokens. A subject whose
-        client sends it as the sender too keeps it as its key.
+        client sends it as the sender too keeps it as its key. What a client without a subject calls
+        itself never meets the name of one: no subject's key begins with a colon.
         """
-        if not subject:
+        if not self.jwt_key:
             return _storable(sender)
-        whose = quote(subject, safe="@+ ")
-        return _storable(whose if sender in ("", subject) else f"{whose}:{quote(sender)}")
+        whose = quote(subject, safe="@+ ", errors="surrogatepass")
+        if subject and sender in ("", subject):
+            return _storable(whose)
+        return _storable(f"{whose}:{quote(sender, errors='surrogatepass')}")
 
 
 def _storable(sender: str) -> str:

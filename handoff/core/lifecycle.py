@@ -54,14 +54,16 @@ def apply(conversation: Conversation, event: Event) -> None:
     """Move `conversation` on; an illegal event raises and changes nothing.
 
     A customer who writes into a closed conversation opens a new episode. Whenever no person owns
-    the conversation any more, the assignee is forgotten.
+    the conversation any more, the assignee is forgotten. What the bot asked, and what it meant to
+    come to later, ends with its ownership and is not there when it begins again.
     """
     state = next_state(conversation.state, event)
+    if state is not conversation.state and State.BOT in (state, conversation.state):
+        conversation.asking, conversation.pending = False, None
+        if state is State.BOT:
+            conversation.questions, conversation.awaiting_slot = 0, None
     if conversation.state is State.CLOSED and state is State.BOT:
         conversation.episode += 1
-        conversation.awaiting_slot = None
-        conversation.questions, conversation.asking = 0, False
-        conversation.pending = None
     if state is not State.AGENT:
         conversation.assignee, conversation.assignee_name = None, ""
     conversation.state = state

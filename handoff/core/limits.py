@@ -115,6 +115,8 @@ class PolicyLimits:
     """At or above this probability such words mean the contrary."""
     sincere: float = 0.4
     """Below this probability of irony they are meant, and no anger is heard in drastic words."""
+    furious: float = 0.95
+    """At or above this probability of anger nothing in a message counts as praise."""
     mood_messages: int = 3
     """How many of the last messages make the mood."""
     same_cosine: float = 0.92

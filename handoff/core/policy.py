@@ -131,7 +131,22 @@ OTHERS_RISK = replace(
 the shop's conversations and without figures of the shop's own model. What messages of the others'
 customers need, and what their model's confidence says about it, the desk's own episodes tell."""
 
-STARTS = (SHIPPED_RISK, OTHERS_RISK)
+FORMER_RISK = RiskModel(
+    offset=-3.53,
+    weights={
+        "precedent": 0.751, "doubt": 0.2, "anger": 0.269, "negative": 0.034, "mood_fall": 0.134,
+        "asks": 0.425, "repeats": 1.5, "asked_back": 0.7,
+    },
+    typical={
+        "precedent": 0.0399, "doubt": 0.573, "anger": 0.0345, "negative": 0.0657, "mood_fall": 0.0,
+        "asks": 0.000527, "repeats": 0.0, "asked_back": 0.0,
+    },
+)  # fmt: skip
+"""What desks started with up to version 4 of the rules, with the limit `FORMER_LIMIT`."""
+
+FORMER_LIMIT = 0.125
+
+STARTS = (SHIPPED_RISK, OTHERS_RISK, FORMER_RISK)
 """Risk models a desk starts with: none of them was learned from its own episodes."""
 
 
@@ -565,10 +580,12 @@ def _irony(signals: Signals, policy: Policy) -> Iterable[Finding]:
 
 def is_praise(signals: Signals, limits: PolicyLimits) -> bool:
     """Say whether a message praises or thanks and means it, however drastic its words."""
-    praise, irony = signals.feelings.praise, signals.feelings.irony
-    if praise is None or irony is None or signals.pressed:
+    read = signals.feelings
+    if read.praise is None or read.irony is None or signals.pressed:
         return False
-    return praise >= limits.praise and irony < limits.sincere
+    # "Great products, shit service": whoever is furious is not content.
+    sincere = read.irony < limits.sincere and read.angry < limits.furious
+    return read.praise >= limits.praise and sincere
 
 
 def _only_praises(signals: Signals, policy: Policy) -> bool:
@@ -687,7 +704,9 @@ def risk_figures(signals: Signals, policy: Policy) -> dict[str, float]:
 def _feelings(signals: Signals, policy: Policy) -> dict[str, float]:
     feelings = signals.feelings
     if is_praise(signals, policy.limits):
-        return {"asks": feelings.asks_for_person}
+        earlier = signals.mood[-policy.limits.mood_messages :]
+        mood = {"mood": sum(earlier) / len(earlier)} if earlier else {}
+        return {"asks": feelings.asks_for_person, **mood}
     recent = (*signals.mood, feelings.negative)[-policy.limits.mood_messages :]
     earlier = recent[:-1] or recent
     figures = {

@@ -105,7 +105,13 @@ def run_requested() -> None:
 
 
 def _run(job: str, *options: str) -> None:
-    if _running:
+    if job == NIGHTLY:
+        # A night that is due while a requested run goes on follows it, and is not lost.
+        for other in list(_running):
+            other.wait()
+        if _stopping.is_set():
+            return
+    elif _running:
         log.info("a learning run is going on already")
         return
     command = (*COMMAND, *options)

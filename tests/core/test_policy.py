@@ -168,6 +168,12 @@ CASES = [
         Reason.OUT_OF_SCOPE,
     ),
     (
+        "praise and fury in one message",
+        replace(SURE, feelings=replace(CALM, angry=0.99, praise=0.98, irony=0.27)),
+        HAND_OFF,
+        Reason.ANGRY,
+    ),
+    (
         "swearing that praises nothing",
         replace(UNKNOWN, feelings=replace(FURIOUS, praise=0.34, irony=0.1)),
         HAND_OFF,
@@ -539,7 +545,7 @@ def test_an_intent_that_means_a_person_is_always_granted(signals, confidence):
 
 @given(some_signals, some_policies)
 def test_praise_never_breaks_a_reply_to_the_bots_question(signals, policy):
-    praised = replace(signals.feelings, praise=1.0, irony=0.0)
+    praised = replace(signals.feelings, praise=1.0, irony=0.0, angry=0.9)
     answered = replace(signals, feelings=praised, awaiting_slot="order_id", takes_any_text=True)
     decide(answered, policy)
     assert "anger" not in risk_figures(answered, policy) or signals.pressed
