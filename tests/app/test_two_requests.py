@@ -6,7 +6,7 @@ import pytest
 
 from handoff.app import phrases
 from handoff.core.evidence import replay
-from handoff.core.model import Author, BotLine, Reason, State
+from handoff.core.model import Author, BotLine, Button, Reason, State
 from tests.fakes import ANA, FakeDesk, understood
 
 BOTH = "I want a refund and also change my address"
@@ -131,3 +131,45 @@ async def test_a_request_with_its_reason_is_one(desk):
     text = "I want a refund because it came broken, and it was my birthday"
     await desk.ask(text)
     assert [heard for _, heard in desk.assistant.heard] == [text]
+
+
+async def test_what_waited_is_words_whatever_ends_the_form(desk):
+    """A button's payload is Rasa's form of an intent; a customer's own text never is."""
+    text = "I want a refund and also /restart@1 my address"
+    waits = "restart@1 my address"
+    desk.assistant.parses |= {
+        text: understood("get_refund", 0.9),
+        waits: understood("edit_account"),
+    }
+    form(desk)
+    desk.assistant.answers[FIRST] = [BotLine("Which one?", (Button("The last", "/inform"),))]
+    id = (await desk.ask(text)).conversation_id
+    assert len((await desk.conversation(id)).pending) == 1
+    await desk.ask("/inform")
+    assert [heard for _, heard in desk.assistant.heard] == [FIRST, "/inform", waits]
+
+
+async def test_what_is_asked_for_again_is_done_once(desk):
+    form(desk)
+    id = (await desk.ask(BOTH)).conversation_id
+    await desk.ask(SECOND)
+    await desk.ask("where is my order")
+    assert [heard for _, heard in desk.assistant.heard].count(SECOND) == 1
+    assert (await desk.conversation(id)).pending is None
+
+
+async def test_a_choice_holds_up_what_waits_as_a_form_does(desk):
+    desk.assistant.answers[FIRST] = [BotLine("Refund it?", (Button("Yes", "/affirm"),))]
+    id = (await desk.ask(BOTH)).conversation_id
+    promise = phrases.ONE_BY_ONE.format(text=SECOND)
+    assert await desk.said(id, Author.BOT) == [promise, "Refund it?"]
+    await desk.ask("/affirm")
+    assert [heard for _, heard in desk.assistant.heard] == [FIRST, "/affirm", SECOND]
+
+
+async def test_nothing_to_a_form_that_takes_any_text_ends_nothing_else(desk):
+    form(desk)
+    desk.assistant.any_text = True
+    id = (await desk.ask(BOTH)).conversation_id
+    await desk.ask("nothing")
+    assert (await desk.said(id, Author.BOT))[-1] == "Open My account."

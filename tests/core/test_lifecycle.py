@@ -102,3 +102,14 @@ def test_the_diagram_shows_every_step_once():
     steps = {f"    {a} --> {t}: {e}" for a, e, t in CASES if t is not None}
     assert set(lines[2:]) == steps
     assert len(lines[2:]) == len(steps)
+
+
+@pytest.mark.parametrize(("state", "event", "target"), [case for case in CASES if case[2]])
+def test_what_the_bot_asked_and_promised_ends_with_its_ownership(state, event, target):
+    of = conversation(state)
+    of.asking, of.pending, of.questions = True, ("change my address",), 2
+    apply(of, event)
+    kept = state is target or BOT not in (state, target)
+    assert (of.asking, bool(of.pending)) == (kept, kept)
+    begins = target is BOT and state is not BOT
+    assert (of.questions, of.awaiting_slot) == ((0, None) if begins else (2, "order_id"))
