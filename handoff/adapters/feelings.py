@@ -100,8 +100,9 @@ class FeelingsModel:
         """Return the probabilities for each message, in order.
 
         A request for a person is one wherever it stands, so a message asks for one as much as the
-        sentence of it that asks most, and thanks in one sentence do not undo another. Everything
-        else is that of the whole: of sentences read alone, harmless ones often sound alarming.
+        sentence of it that asks most, and thanks are not meant beside a sentence that is angry.
+        Everything else is that of the whole: of sentences read alone, harmless ones often sound
+        alarming.
         """
         if not texts:
             return []
@@ -113,6 +114,7 @@ class FeelingsModel:
         found = self._panel.predict(self._features.rows([*texts, *parts], np.asarray(vectors)))
         precedent, asking = found.get(PRECEDENT), found[REQUEST]
         row_of = {part: len(texts) + place for place, part in enumerate(parts)}
+        spoilt = np.minimum(found[IRONY], found["angry"])
         return [
             Feelings(
                 negative=float(found["negative"][i]),
@@ -122,7 +124,7 @@ class FeelingsModel:
                 danger=float(found[DANGER][i]),
                 legal=float(found[LEGAL][i]),
                 praise=float(found[PRAISE][i]),
-                irony=float(max([found[IRONY][i], *(found[IRONY][row_of[p]] for p in alone[i])])),
+                irony=float(max([found[IRONY][i], *(spoilt[row_of[p]] for p in alone[i])])),
             )
             for i in range(len(texts))
         ]

@@ -59,7 +59,7 @@ class LanguageDetector:
             return ""
         fast: dict[str, float] = {}
         for one in self._fast.detect(plain, k=BEST):
-            code = NORWEGIAN.get(one["lang"], one["lang"])
+            code = NORWEGIAN.get(str(one["lang"]), str(one["lang"]))
             fast[code] = fast.get(code, 0.0) + one["score"]
         best = max(fast, key=lambda code: fast[code])
         if best in self._spoken or best not in LANGUAGES or fast[best] < LIKELY:

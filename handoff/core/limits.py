@@ -74,7 +74,7 @@ that draws many towards it is not a topic but a sink. 8 of 173 are five per cent
 
 OTHERS_HARMLESS = 0.08
 """What `PolicyLimits.harmless` is before somebody else's assistant. A typical message of the shop
-has a risk of 0.033, and what lowers it further there, precedents, is not known elsewhere."""
+has a risk of 0.03, and what lowers it further there, precedents, is not known elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class PolicyLimits:
     """At or above this probability such words mean the contrary."""
     sincere: float = 0.4
     """Below this probability of irony they are meant, and no anger is heard in drastic words."""
-    furious: float = 0.95
+    furious: float = 0.98
     """At or above this probability of anger nothing in a message counts as praise."""
     mood_messages: int = 3
     """How many of the last messages make the mood."""

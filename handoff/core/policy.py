@@ -102,13 +102,13 @@ class Policy:
 
 
 SHIPPED_RISK = RiskModel(
-    offset=-3.375,
+    offset=-3.487,
     weights={
-        "precedent": 0.68, "doubt": 0.173, "ambiguity": 0.25, "anger": 0.2, "mood": 0.683,
-        "mood_fall": 0.724, "asks": 0.473, "repeats": 1.5, "asked_back": 0.7,
+        "precedent": 0.702, "doubt": 0.162, "ambiguity": 0.217, "anger": 0.176, "mood": 0.713,
+        "mood_fall": 0.947, "asks": 0.453, "repeats": 1.5, "asked_back": 0.7,
     },
     typical={
-        "precedent": 0.042, "doubt": 0.525, "ambiguity": 0.122, "anger": 0.0289, "mood": 0.195,
+        "precedent": 0.0403, "doubt": 0.525, "ambiguity": 0.122, "anger": 0.0278, "mood": 0.19,
         "mood_fall": 0.0, "asks": 0.000564, "repeats": 0.0, "asked_back": 0.0,
     },
 )  # fmt: skip
