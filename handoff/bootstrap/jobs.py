@@ -90,7 +90,7 @@ async def prepare_feelings(settings: Settings, say: Say) -> None:
     """Train the feelings model unless there is one of exactly this data."""
     if feelings_are_trained(settings):
         return
-    say("→ Training the reader of feelings, about a quarter of a minute")
+    say("→ Training the reader of feelings, about a minute")
     began = time.monotonic()
     async with open_readers(settings, os.cpu_count() or 1):
         say(f"  trained in {time.monotonic() - began:.0f} s")
