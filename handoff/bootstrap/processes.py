@@ -28,7 +28,12 @@ SAY_SECONDS = 300.0
 
 
 def processes(settings: Settings, model: Callable[[], Awaitable[Sequence[str]]]) -> list[Part]:
-    """Return every process of the desk on this machine; `model` ends Rasa's command line."""
+    """Return every process of the desk on this machine; `model` ends Rasa's command line.
+
+    An assistant at an address that is more than a port here runs elsewhere.
+    """
+    if not own_assistant(settings):
+        return around(settings)
     python = str(rasa_process.python_of(settings.rasa_venv.absolute()))
     bot, project = settings.bot.absolute(), project_of(settings)
     # The shipped project is imported as a package, an owner's is where its own actions run.

@@ -31,7 +31,7 @@ from tests.environment import require_rasa
 
 pytestmark = [pytest.mark.rasa, pytest.mark.timeout(1500)]
 
-QUESTION = "can I pay with two gift cards at once?"
+QUESTION = "can I use more than one gift card when paying?"
 AGAIN = "is it possible to use 2 gift cards for one purchase"
 ANSWER = "Yes, you can combine up to two gift cards in one order: enter them one after the other."
 

@@ -84,7 +84,7 @@ async def test_rasa_gets_its_environment_and_no_secret_of_the_desk(
     assert seen["HANDOFF_INTERNAL_TOKEN"] == "secret-token"
     assert seen["RASA_TELEMETRY_ENABLED"] == "false"
     assert seen["OMP_NUM_THREADS"] == "1"
-    assert seen["PYTHONPATH"] == str(tmp_path)
+    assert seen["PYTHONPATH"].split(":") == [str(tmp_path), str(tmp_path / "bot")]
     assert "TELEGRAM_BOT_TOKEN" not in seen
 
 
