@@ -21,7 +21,7 @@ import requests
 import uvicorn
 import yarl
 from fastapi import FastAPI
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from sqlalchemy.engine import URL, make_url
 
