@@ -52,7 +52,6 @@ class ReturnToBot(ConsoleUseCase):
             if conversation.state is State.AGENT and not person.may(Role.LEAD):
                 require_owner(conversation, person)
             apply(conversation, Event.RETURN_TO_BOT)
-            conversation.awaiting_slot = None
             # A new episode: what led here (anger, repetition) must not hand over again at once.
             conversation.episode += 1
             handoff.ended_at, handoff.outcome = now, "returned"

@@ -350,9 +350,14 @@ class TakeTurn:
         What was left waiting by an earlier message comes last. Requests that have to wait are
         stored with the conversation.
         """
-        parts = {part.text: part.parse for part in turn.signals.parts}
+        parts: dict[str, Parse | None] = {part.text: part.parse for part in turn.signals.parts}
+        waited = {text: await self._understood(text) for text in turn.pending}
+        best = turn.parse.best.intent if turn.parse else ""
+        # What waits and is asked for again is not done twice.
+        left = [text for text, one in waited.items() if one is None or one.best.intent != best]
+        parts |= waited
         now = turn.verdict.requests or (self._heard(message),)
-        waiting = [*now, *await self._not_asked_again(turn)]
+        waiting = [*now, *left]
         several = len(waiting) > 1
         lines: list[BotLine] = []
         asks = False
@@ -381,16 +386,6 @@ class TakeTurn:
         if waiting and (turn.awaiting or asks) and turn.verdict.requests:
             lines.insert(0, BotLine(phrases.ONE_BY_ONE.format(text=_short(waiting[0]))))
         turn.lines, turn.pending = lines, tuple(waiting)
-
-    async def _not_asked_again(self, turn: Turn) -> list[str]:
-        """Return what waits, without what the customer asks for now: nothing is done twice."""
-        best = turn.parse.best.intent if turn.parse else ""
-        kept: list[str] = []
-        for text in turn.pending:
-            parse = await self._understood(text)
-            if parse is None or parse.best.intent != best:
-                kept.append(text)
-        return kept
 
     async def _understood(self, text: str) -> Parse | None:
         try:
@@ -501,7 +496,6 @@ class TakeTurn:
         if turn.acted:
             await self._say(work, conversation, turn)
         apply(conversation, Event.HAND_OFF)
-        conversation.asking, conversation.pending = False, None
         handoff = Handoff(
             id=new_id(),
             conversation_id=conversation.id,
