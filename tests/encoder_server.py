@@ -12,13 +12,13 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
+
+from tests.json_server import JsonHandler, served
 
 DIMENSION = 128
 MODEL = "hashed-words"
@@ -61,41 +61,22 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     protocol_version = "HTTP/1.1"
     token = ""
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.body()
         if self.path != "/v1/embed":
-            self._send(404, {"error": "not found"})
+            self.send(404, {"error": "not found"})
         elif self.token and self.headers.get("Authorization") != f"Bearer {self.token}":
-            self._send(401, {"error": "not authorised"})
+            self.send(401, {"error": "not authorised"})
         else:
-            self._send(200, answer(json.loads(body)))
-
-    def _send(self, status: int, body: dict[str, Any]) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep test output clean."""
+            self.send(200, answer(json.loads(body)))
 
 
 @contextmanager
 def encoder_server(token: str = "") -> Iterator[str]:
     """Serve the encoder on a free port and yield its address; `token` must be sent as bearer."""
-    handler = type("Handler", (_Handler,), {"token": token})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(type("Handler", (_Handler,), {"token": token})) as address:
+        yield address
