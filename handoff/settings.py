@@ -526,13 +526,12 @@ class Settings(BaseSettings):
             )
         )
 
-    def policy_before(self, domain: AssistantDomain, threshold: float, precedents: bool) -> Policy:
+    def policy_before(self, domain: AssistantDomain, threshold: float) -> Policy:
         """Return the same before an assistant other than the sample shop's; see `core.assistant`.
 
         Args:
             domain: what the assistant tells of itself.
             threshold: below this confidence it falls back by itself.
-            precedents: whether precedents were learned from episodes of this assistant.
         """
         own = self.model_fields_set
         names = Named(
@@ -541,7 +540,7 @@ class Settings(BaseSettings):
             human=_names(self.human_intents),
         )
         confidence = self.confidence if "confidence" in own else min(threshold, self.confidence)
-        return named(policy_before(self.policy(), domain, names, confidence, precedents))
+        return named(policy_before(self.policy(), domain, names, confidence))
 
     @property
     def spoken(self) -> list[str]:

@@ -136,25 +136,25 @@ def _read_alone(text: str) -> list[str]:
     return found[-MOST_SENTENCES:] if len(found) > 1 else []
 
 
-def sources_in(training_data: Path, conversations: Path | None = None) -> list[Path]:
+def sources_in(training_data: Path, precedents: bool = True) -> list[Path]:
     """Return every file the models are learned from; see `load_feelings`."""
     messages = [training_data / name for name in sorted(set(MESSAGES.values()))]
-    conversations = conversations or training_data / CONVERSATIONS
-    return [*messages, *([conversations] if conversations.exists() else [])]
+    conversations = training_data / CONVERSATIONS
+    return [*messages, *([conversations] if precedents and conversations.exists() else [])]
 
 
 def feelings_path(
-    training_data: Path, folder: Path, encoder_digest: str, conversations: Path | None = None
+    training_data: Path, folder: Path, encoder_digest: str, precedents: bool = True
 ) -> Path:
     """Return where the model of exactly this data, encoder and code is stored."""
     digest = hashlib.sha256(f"{FEATURES_VERSION} {sklearn.__version__} {encoder_digest}".encode())
-    for source in sources_in(training_data, conversations):
+    for source in sources_in(training_data, precedents):
         digest.update(source.read_bytes())
     return folder / f"feelings-{digest.hexdigest()[:16]}.joblib"
 
 
 async def load_feelings(
-    encoder: Encoder, training_data: Path, folder: Path, conversations: Path | None = None
+    encoder: Encoder, training_data: Path, folder: Path, precedents: bool = True
 ) -> FeelingsModel:
     """Load the model, training it first when data, encoder or code have changed.
 
@@ -162,15 +162,14 @@ async def load_feelings(
         encoder: gives the vectors.
         training_data: folder with the labelled messages.
         folder: where models are kept.
-        conversations: what precedents are learned from, if it is there; without it `CONVERSATIONS`
-            of the training data.
+        precedents: whether precedents are learned from `CONVERSATIONS`, if that file is there.
 
     Raises:
         BadData: a file is not of its form; the sentence names the file and the row.
     """
-    path = feelings_path(training_data, folder, encoder.digest, conversations)
+    path = feelings_path(training_data, folder, encoder.digest, precedents)
     if not path.exists():
-        models = await train_feelings(encoder, training_data, conversations)
+        models = await train_feelings(encoder, training_data, precedents)
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         await asyncio.to_thread(joblib.dump, models, part)
@@ -179,23 +178,24 @@ async def load_feelings(
 
 
 async def train_feelings(
-    encoder: Encoder, training_data: Path, conversations: Path | None = None
+    encoder: Encoder, training_data: Path, precedents: bool = True
 ) -> FeelingsModels:
     """Train every model on the files of a folder of training data; see `load_feelings`."""
-    labelled = _labelled(training_data, conversations or training_data / CONVERSATIONS)
+    labelled = _labelled(training_data, precedents)
     texts = sorted({text for own, _ in labelled.values() for text in own})
     vectors = dict(zip(texts, np.asarray(await encoder.encode(texts)), strict=True))
     return await asyncio.to_thread(_fit, labelled, vectors)
 
 
-def _labelled(training_data: Path, path: Path) -> dict[str, tuple[list[str], list[int]]]:
+def _labelled(training_data: Path, precedents: bool) -> dict[str, tuple[list[str], list[int]]]:
     """Return texts and labels by model; no precedent where no conversation is labelled."""
     found: dict[str, tuple[list[str], list[int]]] = {}
     for label, name in MESSAGES.items():
         texts, flags = read_flags(training_data / name, [label])
         found[label] = ([as_said(text) for text in texts], flags[label])
     _put_ordinary_beside(found)
-    conversations = read_conversations(path) if path.exists() else []
+    path = training_data / CONVERSATIONS
+    conversations = read_conversations(path) if precedents and path.exists() else []
     turns = [turn for c in conversations for turn in c.turns if turn.text]
     if {turn.needs_person for turn in turns} == {False, True}:
         found[PRECEDENT] = ([as_said(t.text) for t in turns], [int(t.needs_person) for t in turns])

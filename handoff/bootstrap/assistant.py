@@ -46,11 +46,6 @@ def learned_folder(settings: Settings) -> Path:
     return beside.absolute() / "learned"
 
 
-def precedents_file(settings: Settings) -> Path:
-    """Return the desk's own episodes that precedents are learned from, where it has any."""
-    return settings.var.absolute() / "precedents.jsonl"
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Whether something answers at RASA_URL, and why the desk must not change it, if so."""
@@ -166,8 +161,7 @@ class DeskPolicy:
         self.is_shop = maybe and (ours or domain.model in await models_of(self.store))
         if self.is_shop:
             return self.settings.policy()
-        precedents = precedents_file(self.settings).is_file()
-        return self.settings.policy_before(domain, await self._threshold(), precedents)
+        return self.settings.policy_before(domain, await self._threshold())
 
     async def _threshold(self) -> float:
         """Return the confidence below which the assistant falls back, Rasa's own where unknown."""
@@ -192,4 +186,4 @@ async def policy_of_desk(settings: Settings, store: Store, assistant: RasaAssist
     if settings.is_shop and settings.assistant != "foreign":
         return settings.policy()
     domain = AssistantDomain() if settings.is_shop else project_of(settings).domain()
-    return settings.policy_before(domain, RASA_THRESHOLD, precedents_file(settings).is_file())
+    return settings.policy_before(domain, RASA_THRESHOLD)

@@ -8,15 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from handoff.adapters.encoder import Model, SentenceEncoder
-from handoff.adapters.feelings import (
-    CONVERSATIONS,
-    MESSAGES,
-    FeelingsModel,
-    feelings_path,
-    load_feelings,
-)
+from handoff.adapters.feelings import MESSAGES, FeelingsModel, feelings_path, load_feelings
 from handoff.adapters.onnx_export import LOSS_POINTS, Examples, Manifest
-from handoff.bootstrap.assistant import precedents_file
 from handoff.learning.gate import read_golden
 from handoff.learning.training_files import shipped_examples
 from handoff.settings import PROJECT, Settings
@@ -45,22 +38,22 @@ async def open_feelings(settings: Settings, encoder: SentenceEncoder) -> Feeling
 def feelings_are_trained(settings: Settings) -> bool:
     """Say whether there is a reader of feelings of exactly this data and encoder."""
     digest = encoder_model(settings).digest()
-    data, folder, conversations = _feelings(settings)
-    return feelings_path(data, folder, digest, conversations).exists()
+    data, folder, precedents = _feelings(settings)
+    return feelings_path(data, folder, digest, precedents).exists()
 
 
-def _feelings(settings: Settings) -> tuple[Path, Path, Path]:
-    """Return the training data of the feelings, the folder of their models, and what precedents
-    are learned from.
+def _feelings(settings: Settings) -> tuple[Path, Path, bool]:
+    """Return the training data of the feelings, the folder of their models, and whether precedents
+    are among them.
 
     Anger sounds the same everywhere, so the shipped messages serve where the owner has none. What
-    messages needed does not: before another assistant the desk's own episodes say it, or nothing.
+    messages needed is another matter with every assistant: before another than the shop's there
+    are no precedents.
     """
     data, shipped = settings.training_data, PROJECT / "training_data"
     whole = all((data / name).is_file() for name in MESSAGES.values())
-    own = settings.is_shop and settings.assistant != "foreign"
-    conversations = data / CONVERSATIONS if own else precedents_file(settings)
-    return data if whole else shipped, settings.var / "models", conversations
+    precedents = settings.is_shop and settings.assistant != "foreign"
+    return data if whole else shipped, settings.var / "models", precedents
 
 
 def examples_in(training_data: Path) -> Examples:

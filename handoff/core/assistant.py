@@ -213,25 +213,21 @@ class Named:
 
 
 def policy_before(
-    configured: Policy,
-    domain: AssistantDomain,
-    named: Named,
-    confidence: float,
-    precedents: bool,
+    configured: Policy, domain: AssistantDomain, named: Named, confidence: float
 ) -> Policy:
     """Return the policy of a desk before somebody else's assistant.
 
     Its confidence is not the shop's calibrated one: a softmax is surer of everything, and what the
     assistant is too unsure of it says itself. So which of two was meant is asked only where the
     second is as likely as Rasa's own fallback allows. Where nothing was understood and nothing else
-    is wrong, the customer is asked for other words before a person.
+    is wrong, the customer is asked for other words before a person. Precedents are off: those there
+    are come from the shop's conversations.
 
     Args:
         configured: phrases, costs and limits as the settings have them.
         domain: what the assistant tells of itself.
         named: intents the settings name.
         confidence: below it the desk asks what was meant.
-        precedents: whether there are episodes of this assistant that precedents were learned from.
     """
     desk = replace(
         configured.desk,
@@ -241,7 +237,7 @@ def policy_before(
         courtesy_intents=_chosen(named.courtesy, domain.intents, means_courtesy),
         refusal_intents=frozenset(filter(means_refusal, domain.intents)),
         unnamed_intents=domain.retrieval_intents | OF_RASA,
-        precedents=precedents,
+        precedents=False,
     )
     limits = replace(
         configured.limits, confidence=confidence, likely=RASA_THRESHOLD, harmless=OTHERS_HARMLESS

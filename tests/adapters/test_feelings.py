@@ -155,6 +155,18 @@ async def test_precedents_are_learned_from_conversations(tmp_path: Path) -> None
     assert 0 < calm.precedent < 0.5 < bad.precedent < 1
 
 
+async def test_before_anothers_assistant_the_shops_conversations_are_no_precedents(
+    tmp_path: Path,
+) -> None:
+    data = small_data(tmp_path / "data")
+    without = feelings_path(data, tmp_path, "encoder")
+    conversations(data, [False, True] * 10)
+    assert feelings_path(data, tmp_path, "encoder", precedents=False) == without
+    for wanted in (True, False):
+        model = await load_feelings(HashingEncoder(), data, tmp_path / "models", wanted)
+        assert ((await model.read("a furious turn")).precedent is not None) is wanted
+
+
 async def test_a_bad_conversation_stops_the_training(tmp_path: Path) -> None:
     data = small_data(tmp_path / "data")
     conversations(data, [False, True]).write_text("{")

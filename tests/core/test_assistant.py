@@ -143,7 +143,7 @@ DOMAIN = domain_from(
         "responses": {"utter_faq/hours": []},
     }
 )
-POLICY = policy_before(Policy(), DOMAIN, Named(human=frozenset({"complaint"})), 0.3, False)
+POLICY = policy_before(Policy(), DOMAIN, Named(human=frozenset({"complaint"})), 0.3)
 CALM = Feelings(0.1, 0.03, 0.01, precedent=0.9)
 
 
@@ -158,7 +158,7 @@ def test_the_desk_follows_from_the_domain() -> None:
 
 def test_what_the_settings_name_is_not_guessed() -> None:
     said = Named(courtesy=frozenset({"order"}), person=frozenset({"faq"}), human=frozenset({"x"}))
-    desk = policy_before(Policy(), DOMAIN, said, 0.3, False).desk
+    desk = policy_before(Policy(), DOMAIN, said, 0.3).desk
     assert desk.courtesy_intents == {"order"}
     assert desk.person_intents == {"faq", WAY_OUT}
     assert desk.human_intents == {"x"}
