@@ -79,6 +79,11 @@ async def standing(settings: Settings, store: Store) -> Standing:
     return Standing(True, not_trained_here(domain.model))
 
 
+async def refusal_now(settings: Settings, store: Store) -> NotOurAssistant | None:
+    """Return why the desk must not change the assistant that answers now, None where it may."""
+    return (await standing(settings, store)).refusal
+
+
 def open_live(settings: Settings) -> RasaAssistant:
     """Return the live assistant."""
     return RasaAssistant(settings.rasa_url, settings.rasa_token.get_secret_value())

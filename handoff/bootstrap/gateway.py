@@ -25,7 +25,7 @@ from handoff.bootstrap.assistant import (
     DeskPolicy,
     learned_folder,
     open_live,
-    standing,
+    refusal_now,
 )
 from handoff.bootstrap.encoders import open_encoder, open_feelings
 from handoff.bootstrap.parts import (
@@ -134,7 +134,7 @@ def widget_options(settings: Settings) -> WidgetOptions:
 
 async def _request_learning(settings: Settings, store: Store) -> str:
     """Have the desk learn now, or say why it does not."""
-    refusal = (await standing(settings, store)).refusal
+    refusal = await refusal_now(settings, store)
     return str(refusal) if refusal else await request_learning(settings)
 
 
@@ -156,7 +156,7 @@ async def serve_gateway(settings: Settings) -> None:
         feelings = await open_feelings(settings, encoder)
         gateway = build_gateway(settings, store, encoder, feelings, assistant)
         await gateway.sweep.take_turn.adopt()
-        if refusal := (await standing(settings, store)).refusal:
+        if refusal := await refusal_now(settings, store):
             log.warning("%s", refusal)  # once: the night says no more about it
 
         async def once_up() -> None:

@@ -22,7 +22,7 @@ from handoff.bootstrap.assistant import (
     open_live,
     policy_of_desk,
     project_of,
-    standing,
+    refusal_now,
 )
 from handoff.bootstrap.encoders import (
     encoder_model,
@@ -103,23 +103,23 @@ async def prepare_model(settings: Settings, say: Say, force: bool = False) -> Re
     """
     learned = learned_folder(settings)
     async with open_store(settings) as store:
-        if refusal := (await standing(settings, store)).refusal:
+        if refusal := await refusal_now(settings, store):
             raise refusal
-        with contextlib.suppress(AssistantUnavailable):
-            current = await heal(store, learned)
-            if current and not force and _is_fresh(settings, current, learned):
-                return current
-        how_long = "about half a minute" if settings.is_shop else "as long as its pipeline takes"
-        say(f"→ Training the assistant, {how_long}")
-        began = time.monotonic()
-        folder = releases_folder(settings) / f"base-{new_id()[:12]}"
-        model = folder / f"{folder.name}.tar.gz"
-        await train_release(settings, learned, model, lambda line: None)
-        release = await register_initial(store, WallClock(), model, folder / "learned")
-        say(f"  trained in {time.monotonic() - began:.0f} s")
+        release = await heal(store, learned)
+        if force or release is None or not _is_fresh(settings, release, learned):
+            shop = settings.is_shop
+            how_long = "about half a minute" if shop else "as long as its pipeline takes"
+            say(f"→ Training the assistant, {how_long}")
+            began = time.monotonic()
+            folder = releases_folder(settings) / f"base-{new_id()[:12]}"
+            model = folder / f"{folder.name}.tar.gz"
+            await train_release(settings, learned, model, lambda line: None)
+            release = await register_initial(store, WallClock(), model, folder / "learned")
+            say(f"  trained in {time.monotonic() - began:.0f} s")
         async with open_live(settings) as assistant:
+            # A model that was trained before may not have been put: nobody answered, or another.
             with contextlib.suppress(AssistantUnavailable):
-                await heal(store, learned, assistant, settings.assistant == "own")
+                await heal(store, learned, assistant, partial(refusal_now, settings, store))
     return release
 
 
@@ -158,7 +158,7 @@ async def learn_now(settings: Settings, say: Say) -> str:
     log_to_stderr(settings, logging.WARNING)
     async with open_store(settings) as store, open_live(settings) as live:
         policy = await policy_of_desk(settings, store, live)
-        if refusal := (await standing(settings, store)).refusal:
+        if refusal := await refusal_now(settings, store):
             with contextlib.suppress(DeskError):  # of the two refusals one is told
                 say((await _refit(settings, store, live, policy)).sentence)
             raise refusal
@@ -199,7 +199,7 @@ async def _learn(
             releases=releases_folder(settings),
             learned=learned_folder(settings),
             policy=policy,
-            any_model=settings.assistant == "own",
+            whose=partial(refusal_now, settings, store),
             measured_on=note,
             on_step=lambda step: say(f"→ {step}"),
         )
@@ -269,10 +269,10 @@ async def roll_back_now(settings: Settings) -> str:
     """Go back to the release before; return what was done."""
     log_to_stderr(settings, logging.WARNING)
     async with open_store(settings) as store, open_live(settings) as live:
-        if refusal := (await standing(settings, store)).refusal:
+        whose = partial(refusal_now, settings, store)
+        if refusal := await whose():
             raise refusal
-        own = settings.assistant == "own"
-        rollback = Rollback(store, WallClock(), learned_folder(settings), live, own)
+        rollback = Rollback(store, WallClock(), learned_folder(settings), live, whose)
         return (await rollback()).sentence
 
 

@@ -52,7 +52,7 @@ from handoff.core.reasons_in_words import percent
 from handoff.core.text import plain_for_assistant
 from handoff.learning.gate import GoldenReading, worse
 from handoff.learning.mine import Mine
-from handoff.learning.rollback import DIGEST, NOT_LIVE, heal, supersede
+from handoff.learning.rollback import DIGEST, NOT_LIVE, AskWhose, heal, supersede
 from handoff.learning.training_files import LearnedFiles, put_folder, render
 from handoff.ports import Assistant, Clock, Store, Work
 
@@ -183,7 +183,7 @@ class Learn:
         assistant: the live one.
         releases: folder with a folder for each release.
         learned: the folder of the learned files in use.
-        any_model: whether a live model may be replaced that this desk has not trained.
+        whose: asked before a model is promoted or put, as in `heal`.
         measured_on: says what stands in for a golden set, where there is none.
         on_step: told each step before it is done.
     """
@@ -198,7 +198,7 @@ class Learn:
     releases: Path
     learned: Path
     policy: Policy
-    any_model: bool = False
+    whose: AskWhose | None = None
     measured_on: str = ""
     on_step: Callable[[str], None] = _silent
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -226,6 +226,9 @@ class Learn:
         if not trial.passed:
             return await self._refuse(run_id, batch, trial)
         await self._step(run_id, Step.PROMOTE)
+        # Training takes minutes: what is promoted by then must still be for this assistant.
+        if self.whose and (refusal := await self.whose()):
+            raise refusal
         await self._promote(run_id, batch, trial)
         return await self._activate(run_id)
 
@@ -307,7 +310,7 @@ class Learn:
     async def _heal(self) -> str:
         """Make files and live model agree with the release in use; return why they do not."""
         try:
-            await heal(self.store, self.learned, self.assistant, self.any_model)
+            await heal(self.store, self.learned, self.assistant, self.whose)
         except AssistantUnavailable as error:
             log.warning("the live assistant could not take the release in use: %s", error)
             return NOT_LIVE.format(why=error)

@@ -6,6 +6,7 @@ makes them agree after whatever happened in between.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from handoff.ports import Assistant, Clock, Store, Work
 
 DIGEST = "digest"
 """Key of the topic the leads read."""
+
+AskWhose = Callable[[], Awaitable[NotOurAssistant | None]]
+"""Asks the live assistant anew whose it is; returns why its model must stay, where it must."""
 
 
 async def register_initial(store: Store, clock: Clock, model: Path, learned: Path) -> Release:
@@ -67,7 +71,10 @@ async def supersede(work: Work, current: Release | None, release: Release) -> No
 
 
 async def heal(
-    store: Store, learned: Path, assistant: Assistant | None = None, any_model: bool = False
+    store: Store,
+    learned: Path,
+    assistant: Assistant | None = None,
+    whose: AskWhose | None = None,
 ) -> Release | None:
     """Make the learned training files and the live model agree with the release in use.
 
@@ -75,14 +82,15 @@ async def heal(
         store: holds the releases.
         learned: the folder of the learned files in use.
         assistant: the live one; None where only files matter (it is not started yet).
-        any_model: whether a model may be replaced that this desk has not trained.
+        whose: asked right before a model is replaced that this desk has not trained, since another
+            assistant may answer by then; without it no such model is replaced.
 
     Returns:
         The release in use, None before the first.
 
     Raises:
         AssistantUnavailable: the files agree now, the live model may not.
-        NotOurAssistant: the live model is none of the desk's, and stays.
+        NotOurAssistant: the files agree now; the live model is none of the desk's, and stays.
         BadData: the release's own files are gone.
     """
     async with store() as work:
@@ -96,8 +104,10 @@ async def heal(
         put_folder(wanted, learned)
     live = model.name if assistant is None else await assistant.status()
     if assistant is not None and live != model.name:
-        if live not in ours and not any_model:
-            raise not_trained_here(live)
+        if live not in ours:
+            refusal = await whose() if whose else not_trained_here(live)
+            if refusal:
+                raise refusal
         await assistant.load_model(model)
     return current
 
@@ -152,14 +162,14 @@ class Rollback:
     clock: Clock
     learned: Path
     assistant: Assistant
-    any_model: bool = False
+    whose: AskWhose | None = None
 
     async def __call__(self) -> RolledBack:
         """Raise `NothingToRollBack`, or `BadData` when the earlier release's files are gone."""
         done = await self._record()
         try:
-            await heal(self.store, self.learned, self.assistant, self.any_model)
-        except AssistantUnavailable as error:
+            await heal(self.store, self.learned, self.assistant, self.whose)
+        except (AssistantUnavailable, NotOurAssistant) as error:
             return RolledBack(done.left, done.now, done.forgotten, str(error))
         return done
 

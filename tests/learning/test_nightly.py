@@ -12,7 +12,13 @@ import pytest
 from handoff.adapters.db.engine import make_engine
 from handoff.adapters.db.migrate import upgrade
 from handoff.adapters.db.store import DatabaseStore
-from handoff.core.errors import AssistantUnavailable, NotFound, RunInProgress, StaleVersion
+from handoff.core.errors import (
+    AssistantUnavailable,
+    NotFound,
+    NotOurAssistant,
+    RunInProgress,
+    StaleVersion,
+)
 from handoff.core.limits import RUN_LEASE_SECONDS
 from handoff.core.model import (
     Author,
@@ -296,6 +302,32 @@ async def test_a_dead_assistant_takes_the_model_when_it_is_back(world: World):
     loads = world.live.loads
     await heal(world.store, world.learned, world.live)
     assert world.live.loads == loads
+
+
+async def test_another_assistant_that_came_while_a_model_was_trained_is_let_alone(world: World):
+    """Nothing is promoted either: what was accepted is learned once the right one answers."""
+    await world.accepted("a")
+    came: list[NotOurAssistant] = []
+    world.spoil = lambda known: came.append(NotOurAssistant(why="another one answers"))
+
+    async def whose() -> NotOurAssistant | None:
+        return came[-1] if came else None
+
+    before, loads = world.live.path, world.live.loads
+    learn = world.learn()
+    learn.whose = whose
+    with pytest.raises(NotOurAssistant, match="another one answers"):
+        await learn()
+    assert (world.live.path, world.live.loads) == (before, loads) and world.files() == {}
+    run = await world.latest()
+    assert run.status is RunStatus.FAILED and "because another one answers" in run.verdict
+    assert (await world.candidates())["key-a"].status is CandidateStatus.ACCEPTED
+    async with world.store() as work:
+        current = await work.releases.current()
+    assert current is not None and current.run_id is None
+    came.clear()
+    world.spoil = lambda known: None
+    assert (await learn()).status is RunStatus.PROMOTED and world.live.loads == loads + 1
 
 
 async def test_without_a_release_the_run_says_so(tmp_path: Path):

@@ -9,7 +9,7 @@ import pytest
 
 from handoff.core.errors import BadData, NothingToRollBack, NotOurAssistant
 from handoff.core.model import CandidateStatus, OutboxKind, ReleaseStatus, RunStatus
-from handoff.learning.rollback import heal, register_initial
+from handoff.learning.rollback import Rollback, heal, register_initial
 from tests.learning.world import GIFT, GIFT_INTENT, Killed, KillingStore, World
 
 LOYALTY = "is there a loyalty card"
@@ -185,5 +185,22 @@ async def test_a_model_of_somebody_elses_is_not_replaced(learned: World):
     with pytest.raises(NotOurAssistant):
         await learned.learn()()
     assert (learned.live.path, learned.live.loads) == (theirs, loads)
-    await heal(learned.store, learned.learned, learned.live, any_model=True)
+
+
+async def test_whose_the_assistant_is_is_asked_where_the_model_is_put(learned: World):
+    """With “own” a model of nobody here may be replaced, unless another assistant's came."""
+    theirs = learned._write({"hello": "greet"}, learned.folder / "theirs.tar.gz")
+    learned.live.path, loads = theirs, learned.live.loads
+    refusal: NotOurAssistant | None = NotOurAssistant(why="another one answers")
+
+    async def whose() -> NotOurAssistant | None:
+        return refusal
+
+    with pytest.raises(NotOurAssistant, match="another one answers"):
+        await heal(learned.store, learned.learned, learned.live, whose)
+    assert (learned.live.path, learned.live.loads) == (theirs, loads)
+    done = await Rollback(learned.store, learned.clock, learned.learned, learned.live, whose)()
+    assert "another one answers" in done.sentence and learned.live.path == theirs
+    refusal = None
+    await heal(learned.store, learned.learned, learned.live, whose)
     assert learned.live.loads == loads + 1

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from handoff.adapters.clock import WallClock
 from handoff.adapters.memory import MemoryStore
 from handoff.adapters.rasa import RasaAssistant
 from handoff.bootstrap import assistant as whose
+from handoff.bootstrap import jobs
 from handoff.bootstrap.assistant import DeskPolicy, policy_of_desk, standing
-from handoff.bootstrap.jobs import learn_now, prepare_model, roll_back_now
+from handoff.bootstrap.jobs import (
+    FINGERPRINT,
+    fingerprint_of,
+    learn_now,
+    prepare_model,
+    roll_back_now,
+)
 from handoff.bootstrap.parts import open_store
 from handoff.bootstrap.processes import around, check_ports, processes
 from handoff.core.assistant import WAY_OUT
 from handoff.core.errors import BadSetting, NotOurAssistant
-from handoff.core.model import Release, ReleaseStatus
+from handoff.core.model import Release, ReleaseStatus, RunStatus
 from handoff.core.policy import OTHERS_RISK
 from handoff.learning.rasa_server import free_port
+from handoff.learning.rollback import register_initial
 from handoff.settings import PROJECT, Settings, load_settings
 from tests.adapters.test_rasa import RasaServer, serving
 from tests.fakes import START
+from tests.json_server import JsonHandler, served
+from tests.learning.world import ListModel, World, examples_of
 
 THEIRS = {
     "model_file": "models/20260101-theirs.tar.gz",
@@ -124,6 +137,133 @@ async def test_nothing_changes_somebody_elses_assistant(rasa, given, command, ca
     assert {method for method, *_ in rasa.asked} <= {"GET", "POST"}
     async with open_store(given) as store, store() as work:
         assert await work.releases.current() is None and await work.runs.latest() is None
+
+
+class ChangingRasa(JsonHandler):
+    """A Rasa in whose place another assistant answers once `asked` requests have been read.
+
+    A test makes a subclass, which has figures of its own.
+    """
+
+    told: ClassVar[list[dict[str, Any]]]
+    asked: ClassVar[list[str]]
+    puts: ClassVar[list[dict[str, Any]]]
+    changes_after: ClassVar[int]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send(200, self.told[len(self.asked) > self.changes_after])
+
+    def do_POST(self) -> None:
+        self.body()
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.puts.append(json.loads(self.body()))
+        self.send_response(204)
+        self.end_headers()
+
+
+@pytest.fixture
+def changing() -> Iterator[tuple[str, type[ChangingRasa]]]:
+    """Yield a Rasa's address and its handler: THEIRS, and after a while a bot for flights."""
+
+    class Handler(ChangingRasa):
+        told: ClassVar = [
+            THEIRS,
+            {**THEIRS, "model_file": "flights.tar.gz", "intents": ["greet", "book_flight"]},
+        ]
+        asked: ClassVar = []
+        puts: ClassVar = []
+        changes_after = 10**9
+
+    with served(Handler) as url:
+        yield url, Handler
+
+
+def own_project(url: str, folder: Path) -> Settings:
+    """Return the settings of a desk that may train the assistant THEIRS."""
+    bot = project(folder, "greet", "order", "talk_to_human", "faq")
+    return at(url, folder, HANDOFF_ASSISTANT="own", HANDOFF_BOT=bot)
+
+
+async def test_another_assistant_that_came_during_the_training_is_let_alone(
+    changing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training takes minutes; who answers by then was not asked before it."""
+    url, rasa = changing
+    settings, trained = own_project(url, tmp_path), []
+
+    async def train(settings: Settings, learned: Path, out: Path, say: Any) -> Path:
+        out.parent.mkdir(parents=True)
+        out.write_bytes(b"a model")
+        (out.parent / FINGERPRINT).write_text(fingerprint_of(settings, learned))
+        trained.append(out)
+        rasa.changes_after = len(rasa.asked)
+        return out
+
+    monkeypatch.setattr(jobs, "train_release", train)
+    with pytest.raises(NotOurAssistant, match="does not know the intent book_flight of the"):
+        await prepare_model(settings, print)
+    assert len(trained) == 1 and not rasa.puts
+    # Once the right one is back the same command gives it the model, which is trained already.
+    rasa.changes_after = 10**9
+    await prepare_model(settings, print)
+    assert len(trained) == 1 and rasa.puts == [{"model_file": str(trained[0])}]
+
+
+async def test_another_assistant_that_came_meanwhile_is_not_rolled_back(
+    changing, tmp_path: Path
+) -> None:
+    url, rasa = changing
+    settings = own_project(url, tmp_path)
+    async with open_store(settings) as store:
+        for name in ("first", "second"):
+            model = tmp_path / f"{name}.tar.gz"
+            model.write_bytes(b"a model")
+            await register_initial(store, WallClock(), model, tmp_path / "learned")
+        rasa.changes_after = 2  # the command itself has looked: GET /status, GET /domain
+        said = await roll_back_now(settings)
+        assert "does not know the intent book_flight" in said and not rasa.puts
+
+
+async def test_another_assistant_that_came_during_the_night_is_let_alone(
+    changing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, rasa = changing
+    settings = own_project(url, tmp_path)
+    knows = {f"{name} please": name for name in ("greet", "order", "talk_to_human", "faq")}
+
+    async def train(settings: Settings, learned: Path, out: Path, say: Any) -> Path:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps({**knows, **examples_of(learned)}))
+        rasa.changes_after = len(rasa.asked)
+        return out
+
+    @asynccontextmanager
+    async def beside(settings: Settings, url: str, model: Path) -> AsyncIterator[ListModel]:
+        yield ListModel(model)
+
+    @asynccontextmanager
+    async def no_encoder(settings: Settings) -> AsyncIterator[str]:
+        yield "http://127.0.0.1:9"
+
+    monkeypatch.setattr(jobs, "train_release", train)
+    monkeypatch.setattr(jobs, "serve_beside", beside)
+    monkeypatch.setattr(jobs, "encoder_service", no_encoder)
+    async with open_store(settings) as store:
+        first = await train(settings, tmp_path / "nothing", tmp_path / "first.tar.gz", None)
+        rasa.changes_after = 10**9
+        await register_initial(store, WallClock(), first, tmp_path / "learned")
+        await World(tmp_path / "world", store).accepted("a")
+    with pytest.raises(NotOurAssistant, match="does not know the intent book_flight of the"):
+        await learn_now(settings, print)
+    # The model in use was put where this began; the new one is neither put nor promoted.
+    assert rasa.puts == [{"model_file": str(first)}]
+    async with open_store(settings) as store, store() as work:
+        run, current = await work.runs.latest(), await work.releases.current()
+        assert run is not None and run.status is RunStatus.FAILED and "book_flight" in run.verdict
+        assert current is not None and current.model_path == str(first)
 
 
 async def test_the_policy_before_somebody_else(rasa, given) -> None:
