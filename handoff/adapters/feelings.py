@@ -206,15 +206,18 @@ def _put_ordinary_beside(found: dict[str, tuple[list[str], list[int]]]) -> None:
     """Add messages written for other labels to those that are only about one thing, in place.
 
     Requests and moods are about every trade. None of them threatens or tells of danger but those
-    that hold such a phrase, and hardly any is thanks; anger is never thanks that are meant.
+    that hold such a phrase, and hardly any is thanks; anger is never thanks that are meant. Praise
+    and irony threaten as little, and the law heard in none of them is heard in no thanks. They
+    stay away from danger: beside them its rarer signs were missed.
     """
     requests, (moods, angry) = found[REQUEST][0], found["angry"]
+    thanks = [text for text in found[PRAISE][0] if not any(alarms(text))]
     plain = [text for text in requests if not any(alarms(text))][::BESIDE]
     furious = [text for text, flag in zip(moods, angry, strict=True) if flag][::BESIDE]
     no_praise = [*found[DANGER][0], *[*moods, *requests][::BESIDE]]
     for label, others, flag in (
         (DANGER, plain, 0),
-        (LEGAL, plain, 0),
+        (LEGAL, [*plain, *thanks], 0),
         (PRAISE, no_praise, 0),
         (IRONY, furious, 1),
     ):

@@ -42,7 +42,27 @@ REQUESTS = {"f1": 0.89, "average_precision": 0.965}
 """Floors; measured were 0.946 and 0.995, over 78 messages."""
 
 ALARMS = (0.83, 0.94)
-"""Floors of precision and recall of danger or the law; measured were 0.878 and 0.975, over 400."""
+"""Floors of precision and recall of danger or the law; measured were 0.875 and 0.980, over 400."""
+
+COURTESIES = (
+    "ok thank you", "okay, thank you", "thank you bye", "no thank you", "yes thank you", "thank u",
+    "that is all thank you", "nothing else thank you", "thank you, that's all I needed", "thx",
+    "thank you for your help", "thank you for the information", "Thank you for your reply",
+    "Thank you for getting back to me", "thank you for your quick response", "Thank you in advance",
+    "thank you dear", "thank you sir", "many thanks", "ty", "tysm", "thankyou", "noted",
+    "much appreciated",
+    "that's all", "i will think about it", "we'll see", "i'll get back to you", "let me check",
+    "will do", "hello there", "good evening", "have a nice day", "ok", "sure", "right", "got it",
+    "one moment", "hold on", "maybe", "are you human?", "who are you?", "kind regards",
+    "nothing else to say", "nothing at the moment", "my wife", "internet down", "Screen is black",
+    "it was not so good", "not much", "nobody else", "in the garden", "could be faster",
+)  # fmt: skip
+"""Short replies and answers to a bot's question that tell of nothing. None of them stands in the
+training data as it is here."""
+
+LAW_IN_PRAISE = 3
+"""Ceiling of how many messages of `golden/praise.csv` are taken for a threat with the law. Measured
+was none of 300."""
 
 PRAISE_ANSWERED, IRONY_HEARD, ANGER_HEARD = 0.81, 0.48, 0.86
 """Floors of the shares of thanks and praise in which no displeasure is heard, and of irony and of
@@ -95,6 +115,19 @@ async def test_alarms(shipped: FeelingsModel) -> None:
     print(f"alarms: precision {precision:.3f}, recall {recall:.3f}")
     assert (len(rows), sum(wanted)) == (400, 200)
     assert precision >= ALARMS[0] and recall >= ALARMS[1]
+
+
+async def test_courtesy_and_praise_are_no_alarm(shipped: FeelingsModel) -> None:
+    taken = [
+        (text, read.danger, read.legal)
+        for text, read in zip(COURTESIES, await shipped.read_many(COURTESIES), strict=True)
+        if reasons(read) & {Reason.SAFETY, Reason.LEGAL}
+    ]
+    assert taken == []
+    praise = await shipped.read_many([row["text"] for row in golden("praise.csv")])
+    threats = sum(Reason.LEGAL in reasons(read) for read in praise)
+    print(f"law heard in praise and irony: {threats} of {len(praise)}")
+    assert threats <= LAW_IN_PRAISE
 
 
 async def test_praise_and_irony(shipped: FeelingsModel) -> None:
