@@ -12,8 +12,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help:
 	@echo "make run     set up what is missing and start everything"
-	@echo "make test    set up what is missing and run all tests"
-	@echo "make test-slow  run what make test leaves out: public chat widgets, newest browser data (npm)"
+	@echo "make test    set up what is missing and run all tests but the slow ones"
+	@echo "make test-slow  run those: public chat widgets and newest browser data (npm), moodbot with its"
+	@echo "             own pipeline, public assistants (clones of them in the folder FOREIGN_PROJECTS)"
 	@echo "make check   lint, types, import rules, documented commands and settings"
 	@echo "make bench   measure overhead, relay times, throughput, learning time"
 	@echo "make clean   remove both environments and all local data"
@@ -39,7 +40,7 @@ run: setup
 
 test: setup
 	@$(BIN)/python -m pytest $(ARGS)
-	@echo "Left out: the slow tests, which install public chat widgets from npm. Run them with make test-slow."
+	@echo "Left out: the slow tests, with public chat widgets (npm) and assistants (FOREIGN_PROJECTS). Run them with make test-slow."
 
 test-slow: setup
 	@$(BIN)/python -m pytest -m slow $(ARGS)

@@ -2,11 +2,12 @@
 
 moodbot comes with Rasa (`rasa init`), so it is always there. The others are repositories of RasaHQ
 on GitHub: helpdesk-assistant, retail-demo, financial-demo. Put clones of them into one folder and
-name it in `FOREIGN_PROJECTS`; the tests train what is not trained yet (into `models/` there), which
-takes a quarter of an hour each on one core. Three things are replaced: Duckling by `duckling.py`;
-financial-demo's SpacyEntityExtractor is left out (DIET finds names of people as well); and in two
+name it in `FOREIGN_PROJECTS`; the tests train what is not trained yet and put the model into
+`models/` there, all else is done in a copy. Some things are replaced: Duckling by `duckling.py`;
+financial-demo's SpacyEntityExtractor is left out (DIET finds names of people as well); in two
 action servers, written for Rasa 2, `utter_message(template=…)` is called `response=`, as its SDK
-calls it since version 3.
+calls it since version 3. What is drawn by lot is drawn alike each time, so that two conversations
+can be compared: the weights a training begins with, and the status helpdesk-assistant makes up.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from handoff.learning.rasa_server import RasaServer, free_port
 from tests.environment import rasa_venv, require_rasa
 
 PUBLIC = ("helpdesk-assistant", "retail-demo", "financial-demo")
+DRAWN_BY_LOT = ("DIETClassifier", "ResponseSelector", "TEDPolicy", "UnexpecTEDIntentPolicy")
+"""Components of Rasa whose weights begin at random."""
+
 TRAINING_SECONDS = 3600.0
 READY_SECONDS = 60.0
 
@@ -56,16 +60,19 @@ async def public(name: str, folder: Path) -> Path:
     """Copy a public project into a folder; skip where nobody has fetched it."""
     require_rasa()
     projects = os.environ.get("FOREIGN_PROJECTS", "")
-    source = Path(projects) / name
+    source = Path(projects).absolute() / name
     if not projects or not (source / "domain.yml").is_file():
         pytest.skip(f"clone RasaHQ/{name} into a folder and name it in FOREIGN_PROJECTS")
-    model = source / "models" / f"{name}.tar.gz"
-    if not model.is_file():
-        without_spacy(source / "config.yml")
-        await train(source, model)
     copy = Path(shutil.copytree(source, folder / name, ignore=_compiled))
+    same_every_time(copy / "config.yml")
+    model = copy / "models" / f"{name}.tar.gz"
+    if not model.is_file():
+        await train(copy, model)
+        (source / "models").mkdir(exist_ok=True)
+        shutil.copy(model, source / "models")
     for code in (copy / "actions").glob("*.py"):
-        code.write_text(code.read_text().replace("(template=", "(response="))
+        text = code.read_text().replace("(template=", "(response=")
+        code.write_text(text.replace("random.choice(", "min("))
     return copy
 
 
@@ -73,11 +80,23 @@ def _compiled(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name in ("__pycache__", ".git", ".rasa")]
 
 
-def without_spacy(config: Path) -> None:
-    """Leave spaCy's components out of a pipeline: their model is on no package index."""
+def same_every_time(config: Path) -> None:
+    """Write the pipeline out that a project trains with, with a seed for what is drawn by lot.
+
+    Without one every training understands what it was never taught in another way. spaCy's
+    components are left out: their model is on no package index.
+    """
+    (usual,) = rasa_venv().glob(
+        "lib/python3*/site-packages/rasa/engine/recipes/config_files/default_config.yml"
+    )
     yaml = YAML()
     found = yaml.load(config)
-    found["pipeline"] = [c for c in found["pipeline"] if not c["name"].startswith("Spacy")]
+    for part in ("pipeline", "policies"):
+        kept = found.get(part) or yaml.load(usual)[part]  # Rasa fills in what an owner leaves empty
+        found[part] = [c for c in kept if not c["name"].startswith("Spacy")]
+        for component in found[part]:
+            if component["name"] in DRAWN_BY_LOT:
+                component.setdefault("random_seed", 1)
     yaml.dump(found, config)
 
 
