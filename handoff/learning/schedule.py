@@ -83,6 +83,13 @@ _running: dict[subprocess.Popen[bytes], str] = {}
 """Learning processes this process has started, with the job each belongs to: what has to end with
 it, not state of the desk."""
 
+_waiting: set[str] = set()
+"""The nightly job, while it waits for a requested run to end."""
+
+_change = threading.Condition()
+"""Held by whoever reads or changes `_running` and `_waiting`. Jobs run in threads: between a look
+at what runs and the start of a process no other thread may start one."""
+
 _stopping = threading.Event()
 
 
@@ -105,22 +112,26 @@ def run_requested() -> None:
 
 
 def _run(job: str, *options: str) -> None:
-    if job == NIGHTLY:
-        # A night that is due while a requested run goes on follows it, and is not lost.
-        for other in list(_running):
-            other.wait()
+    command = (*COMMAND, *options)
+    with _change:
+        if job == NIGHTLY:
+            # A night that is due while a requested run goes on follows it, and is not lost.
+            _waiting.add(job)
+            _change.wait_for(lambda: _stopping.is_set() or not _running)
+            _waiting.discard(job)
         if _stopping.is_set():
             return
-    elif _running:
-        log.info("a learning run is going on already")
-        return
-    command = (*COMMAND, *options)
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    _running[process] = job
+        if _running:
+            log.info("a learning run is going on already")
+            return
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        _running[process] = job
     try:
         code = process.wait()
     finally:
-        _running.pop(process, None)
+        with _change:
+            del _running[process]
+            _change.notify_all()
     if code and not _stopping.is_set():
         raise subprocess.CalledProcessError(code, command)
 
@@ -204,14 +215,17 @@ class Schedule:
         Args:
             wait: return only when everything has ended. Not from the event loop: a sweep needs it.
         """
-        _stopping.set()
+        with _change:
+            _stopping.set()
+            running = list(_running)
+            interrupted = {*_running.values(), *_waiting}
+            _change.notify_all()
         self._scheduler.pause()
         if self._sweeping is not None:
             self._loop.call_soon_threadsafe(self._sweeping.cancel)
-        interrupted = dict(_running)
-        for process in interrupted:
+        for process in running:
             _stop(process)
-        for job in interrupted.values():
+        for job in sorted(interrupted):
             self._put_off(job)
         self._scheduler.shutdown(wait=wait)
 

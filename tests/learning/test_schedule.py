@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import pickle
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -299,6 +303,53 @@ async def test_what_was_asked_for_while_a_run_goes_on_changes_nothing(
     running = start_scheduler(settings, nothing)
     await until(lambda: has_run(mark))  # it was broken off, and is due again at the next start
     running.shutdown(wait=False)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "runs"),
+    [
+        ((schedule.REQUESTED, schedule.REQUESTED), {1}),
+        # A request that comes while the night runs changes nothing; a night follows a request.
+        ((schedule.REQUESTED, NIGHTLY), {1, 2}),
+    ],
+    ids=["two requests", "a request and the night"],
+)
+def test_of_two_runs_due_at_once_one_waits_or_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: tuple[str, str], runs: set[int]
+):
+    mark, both, start = tmp_path / "mark", threading.Barrier(2), subprocess.Popen
+    started: list[str] = []
+    marking(monkeypatch, mark, SAYS_WHAT_IT_WAS)
+
+    def held(command: tuple[str, ...], **more: int) -> subprocess.Popen[bytes]:
+        """Start a process once the other thread is about to as well, or does not come."""
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(1.0)
+            started.append("beside another")
+        return start(command, **more)
+
+    monkeypatch.setattr(schedule.subprocess, "Popen", held)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(schedule._run, job, job) for job in jobs]:
+            done.result(20)
+    assert not started and not schedule._running
+    ran = mark.read_text().splitlines()
+    assert len(ran) in runs and (NIGHTLY in ran) is (NIGHTLY in jobs)
+
+
+async def test_a_night_that_waits_for_a_run_is_due_again_after_a_stop(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    mark = tmp_path / "mark"
+    marking(monkeypatch, mark, WAITS)
+    await request_learning(settings)
+    running = start_scheduler(settings, nothing)
+    await until(lambda: mark.exists() and mark.read_text() == "started")
+    running._scheduler.modify_job(NIGHTLY, next_run_time=datetime.now(UTC))
+    await until(lambda: NIGHTLY in schedule._waiting)
+    await asyncio.to_thread(running.shutdown)
+    assert mark.read_text() == "ended itself" and not schedule._waiting
+    assert next_run(settings) <= datetime.now(UTC)
 
 
 async def test_a_date_is_learned_once_and_again_after_it_was_broken_off():
