@@ -321,12 +321,12 @@ def test_of_two_runs_due_at_once_one_waits_or_is_dropped(
     started: list[str] = []
     marking(monkeypatch, mark, SAYS_WHAT_IT_WAS)
 
-    def held(command: tuple[str, ...], **more: int) -> subprocess.Popen[bytes]:
+    def held(command: tuple[str, ...], stdin: int) -> subprocess.Popen[bytes]:
         """Start a process once the other thread is about to as well, or does not come."""
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(1.0)
             started.append("beside another")
-        return start(command, **more)
+        return start(command, stdin=stdin)
 
     monkeypatch.setattr(schedule.subprocess, "Popen", held)
     with ThreadPoolExecutor(2) as pool:
