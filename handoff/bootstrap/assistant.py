@@ -134,7 +134,8 @@ def _not_of_this_project(settings: Settings, live: AssistantDomain) -> NotOurAss
 class DeskPolicy:
     """The policy for the assistant that answers: the shop's before its own, else a careful start.
 
-    Call it as often as you like: the assistant is only asked now and then.
+    Call it as often as you like: the assistant is only asked now and then. `is_shop` says whose the
+    assistant is, as last known, or as the settings have it where it never answered.
     """
 
     settings: Settings
@@ -157,6 +158,20 @@ class DeskPolicy:
         except AssistantUnavailable:
             return self._made
         return self._made
+
+    async def to_start_from(self) -> Policy:
+        """Return it for a command: where the assistant never answered, what its project says.
+
+        Of an assistant that told its domain and could not be asked for more, `is_shop` is known.
+        """
+        found = await self()
+        if found is not None:
+            return found
+        if self.is_shop:
+            return self.settings.policy()
+        foreign = self.settings.is_shop  # the project is the shop's, and the assistant is not
+        domain = AssistantDomain() if foreign else project_of(self.settings).domain()
+        return self.settings.policy_before(domain, RASA_THRESHOLD)
 
     async def _policy(self, domain: AssistantDomain) -> Policy:
         """Return the shop's policy before a model trained on the shop, else one for the domain."""
@@ -181,14 +196,3 @@ class DeskPolicy:
         if self.is_shop:
             return intents_in(self.settings.training_data, learned_folder(self.settings))
         return self.domain.labels if self.domain else []
-
-
-async def policy_of_desk(settings: Settings, store: Store, assistant: RasaAssistant) -> Policy:
-    """Return the policy a command starts from: for the assistant that answers, or that did last."""
-    found = await DeskPolicy(settings, store, assistant)()
-    if found is not None:
-        return found
-    if settings.is_shop and settings.assistant != "foreign":
-        return settings.policy()
-    domain = AssistantDomain() if settings.is_shop else project_of(settings).domain()
-    return settings.policy_before(domain, RASA_THRESHOLD)

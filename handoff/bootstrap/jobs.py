@@ -18,9 +18,9 @@ from handoff.adapters.feelings import CONVERSATIONS, FeelingsModel
 from handoff.adapters.rasa import RasaAssistant
 from handoff.adapters.redaction import PresidioRedactor
 from handoff.bootstrap.assistant import (
+    DeskPolicy,
     learned_folder,
     open_live,
-    policy_of_desk,
     project_of,
     refusal_now,
 )
@@ -42,7 +42,7 @@ from handoff.learning.gate import GoldenReading, read_messages, to_measure
 from handoff.learning.mine import Mine
 from handoff.learning.nightly import Learn, once_a_night
 from handoff.learning.rasa_server import RasaServer
-from handoff.learning.refit import Refit, RefitPolicy
+from handoff.learning.refit import RefitPolicy
 from handoff.learning.rollback import Rollback, heal, register_initial
 from handoff.learning.trainer import Trainer
 from handoff.learning.training_files import read_known
@@ -157,13 +157,15 @@ async def learn_now(settings: Settings, say: Say) -> str:
     """
     log_to_stderr(settings, logging.WARNING)
     async with open_store(settings) as store, open_live(settings) as live:
-        policy = await policy_of_desk(settings, store, live)
+        of_assistant = DeskPolicy(settings, store, live)
+        policy = await of_assistant.to_start_from()
+        refit = _refit(settings, store, live, policy, of_assistant.is_shop)
         if refusal := await refusal_now(settings, store):
             with contextlib.suppress(DeskError):  # of the two refusals one is told
-                say((await _refit(settings, store, live, policy)).sentence)
+                say((await refit()).sentence)
             raise refusal
         run = await _learn(settings, store, live, policy, say)
-        return f"{_in_words(run)} {await refit_policy(settings, store, live, policy)}"
+        return f"{_in_words(run)} {await _in_a_sentence(refit)}"
 
 
 async def _learn(
@@ -216,34 +218,31 @@ async def refit_now(settings: Settings) -> str:
     """Refit the policy now; say what came of it."""
     log_to_stderr(settings, logging.WARNING)
     async with open_store(settings) as store, open_live(settings) as live:
-        policy = await policy_of_desk(settings, store, live)
-        return await refit_policy(settings, store, live, policy)
+        of_assistant = DeskPolicy(settings, store, live)
+        policy = await of_assistant.to_start_from()
+        return await _in_a_sentence(_refit(settings, store, live, policy, of_assistant.is_shop))
 
 
-async def refit_policy(
-    settings: Settings, store: Store, assistant: Assistant, configured: Policy
-) -> str:
-    """Refit the policy to what agents said of resolved episodes; say what came of it."""
+async def _in_a_sentence(refit: RefitPolicy) -> str:
+    """Refit the policy and say what came of it; what was learned stays whatever that is."""
     try:
-        return (await _refit(settings, store, assistant, configured)).sentence
+        return (await refit()).sentence
     except DeskError as refusal:
-        # What was learned stays, whatever becomes of the policy.
         return str(refusal)
 
 
-async def _refit(
-    settings: Settings, store: Store, assistant: Assistant, configured: Policy
-) -> Refit:
-    shop = not configured.desk.unnamed_intents
-    refit = RefitPolicy(
+def _refit(
+    settings: Settings, store: Store, assistant: Assistant, configured: Policy, is_shop: bool
+) -> RefitPolicy:
+    """Return the refit of the policy; the shipped conversations count before the shop alone."""
+    return RefitPolicy(
         store=store,
         clock=WallClock(),
         assistant=assistant,
         readers=partial(open_readers, settings, workers=1),
         configured=configured,
-        conversations=settings.training_data / CONVERSATIONS if shop else None,
+        conversations=settings.training_data / CONVERSATIONS if is_shop else None,
     )
-    return await refit()
 
 
 def _in_words(run: LearningRun) -> str:

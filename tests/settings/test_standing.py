@@ -11,25 +11,28 @@ from typing import Any, ClassVar
 import pytest
 
 from handoff.adapters.clock import WallClock
+from handoff.adapters.feelings import CONVERSATIONS
 from handoff.adapters.memory import MemoryStore
 from handoff.adapters.rasa import RasaAssistant
 from handoff.bootstrap import assistant as whose
 from handoff.bootstrap import jobs
-from handoff.bootstrap.assistant import DeskPolicy, policy_of_desk, standing
+from handoff.bootstrap.assistant import DeskPolicy, standing
 from handoff.bootstrap.jobs import (
     FINGERPRINT,
     fingerprint_of,
     learn_now,
     prepare_model,
+    refit_now,
     roll_back_now,
 )
 from handoff.bootstrap.parts import open_store
 from handoff.bootstrap.processes import around, check_ports, processes
 from handoff.core.assistant import WAY_OUT
-from handoff.core.errors import BadSetting, NotOurAssistant
+from handoff.core.errors import BadSetting, NotOurAssistant, TooFewEpisodes
 from handoff.core.model import Release, ReleaseStatus, RunStatus
 from handoff.core.policy import OTHERS_RISK
 from handoff.learning.rasa_server import free_port
+from handoff.learning.refit import Refit, RefitPolicy
 from handoff.learning.rollback import register_initial
 from handoff.settings import PROJECT, Settings, load_settings
 from tests.adapters.test_rasa import RasaServer, serving
@@ -286,7 +289,41 @@ async def test_the_policy_starts_from_the_owners_threshold_unless_told(rasa, tmp
     for told, wanted in ({}, 0.25), ({"HANDOFF_CONFIDENCE": 0.6}, 0.6):
         async with RasaAssistant(rasa.url) as live:
             settings = at(rasa.url, tmp_path, **told)
-            assert (await policy_of_desk(settings, MemoryStore(), live)).limits.confidence == wanted
+            policy = await DeskPolicy(settings, MemoryStore(), live).to_start_from()
+            assert policy.limits.confidence == wanted
+
+
+async def test_an_assistant_that_only_tells_its_domain_is_known_not_to_be_the_shop(
+    changing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its threshold cannot be asked for: the shop's policy would hand over its every courtesy."""
+    url, handler = changing
+    monkeypatch.setattr(handler, "do_POST", lambda self: (self.body(), self.send(500, {})))
+    async with RasaAssistant(url) as live:
+        ask = DeskPolicy(at(url, tmp_path), MemoryStore(), live)
+        policy = await ask.to_start_from()
+        assert not ask.is_shop and policy.risk == OTHERS_RISK and not policy.desk.precedents
+
+
+@pytest.mark.parametrize("told", [OURS, THEIRS], ids=["the shop", "another"])
+async def test_the_shops_conversations_count_in_a_refit_before_the_shop_alone(
+    rasa, given, told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the policy looks like: whose the assistant is decides."""
+    refits: list[RefitPolicy] = []
+
+    async def looked_at(refit: RefitPolicy) -> Refit:
+        refits.append(refit)
+        raise TooFewEpisodes(judged=0, needed=1)
+
+    monkeypatch.setattr(RefitPolicy, "__call__", looked_at)
+    monkeypatch.setattr(Settings, "policy_before", lambda self, *_: self.policy())
+    rasa.answers(told)
+    async with open_store(given) as store:
+        await with_release(store)
+    assert "judged" in await refit_now(given)
+    shop = given.training_data / CONVERSATIONS if told is OURS else None
+    assert [refit.conversations for refit in refits] == [shop]
 
 
 async def test_before_its_own_model_the_shop_is_the_shop(rasa, given) -> None:
