@@ -205,8 +205,8 @@
   let retryTimer = 0;
   let downTimer = 0;
   let failures = 0;
-  let generation = 0; // grows with every new session; what belongs to an older one is dropped
-  let seen = Number(lasting.getItem(`${KEY}:seen`)) || 0; // up to this line the customer has read
+  let seen = seenBefore(); // up to this line the customer has read
+  const lostSessions = new Set(); // what they were sent, nobody has: it counts as not sent
   let heardAt = 0; // when the stream said something last, by the clock
   let unanswered = 0; // streams in a row that were opened and have said nothing yet
 
@@ -450,7 +450,14 @@
   function markSeen() {
     if (lastSeq <= seen) return;
     seen = lastSeq;
-    lasting.setItem(`${KEY}:seen`, String(seen));
+    // Where another tab has begun anew and this one has not heard of it yet, the number stored is
+    // of the new conversation.
+    if (lasting.getItem(KEY) === session) lasting.setItem(`${KEY}:seen`, String(seen));
+  }
+
+  /* Up to which line the conversation was read in any tab, before the page was loaded too. */
+  function seenBefore() {
+    return (session && Number(lasting.getItem(`${KEY}:seen`))) || 0;
   }
 
   function setUnread(count) {
@@ -499,7 +506,9 @@
   }
 
   function keepOutbox() {
-    const kept = outbox.filter((m) => m.state !== "refused")
+    // What was confirmed is at the desk: a page loaded again, perhaps in another conversation,
+    // must not send it.
+    const kept = outbox.filter((m) => m.state !== "refused" && m.state !== "sent")
       .map(({ id, text, label }) => ({ id, text, label }));
     ofThisTab.setItem(`${KEY}:outbox`, JSON.stringify(kept));
   }
@@ -532,20 +541,26 @@
     }
   }
 
-  async function deliver(message, lost = false) {
-    const began = generation;
+  /* Send a message once. Where the conversation has become another meanwhile and the desk does not
+   * have the message, it stays as it is, and `flush` sends it to the new one. */
+  async function deliver(message) {
+    let asked = session;
+    let made = false;
     let response;
     try {
-      await ensureSession();
-      response = await post(`v1/chat/${session}/messages`,
+      made = await ensureSession();
+      if (!outbox.includes(message)) return; // thrown away while the session was made
+      asked = session;
+      response = await post(`v1/chat/${asked}/messages`,
         { text: message.text, client_id: message.id });
     } catch {
-      if (began === generation) mark(message, "failed", "Not sent.");
+      if (asked === session) mark(message, "failed", "Not sent.");
       return;
     }
-    if (response.status === 404 && !lost) {
+    if (asked !== session) {
+      if (response.ok && !lostSessions.has(asked)) drop(message); // it belongs to the former one
+    } else if (response.status === 404 && !made) {
       forget(false);
-      await deliver(message, true);
     } else if (response.ok) {
       mark(message, "sent");
       connect();
@@ -570,19 +585,32 @@
     });
   }
 
+  /* Have a session: the one another tab has stored, else a new one. True where it was made here. */
   async function ensureSession() {
-    if (session) return;
+    if (!session) adopt(lasting.getItem(KEY));
+    if (session) return false;
     const response = await post("v1/chat/sessions", {});
     if (!response.ok) throw new Error("no session");
-    ({ session } = await response.json());
+    const made = (await response.json()).session;
+    adopt(lasting.getItem(KEY)); // another tab may have been faster; the one made stays unused
+    if (session) return false;
+    session = made;
+    seen = 0;
+    lasting.removeItem(`${KEY}:seen`); // first, so that no tab takes it for the new session's
     lasting.setItem(KEY, session);
-    forgetSeen();
     connect();
+    return true;
   }
 
   // ---------------------------------------------------------------- receiving
+  /* A hidden page with nothing to send holds no connection: browsers allow six to one host, and with
+   * as many tabs in the background the one in front could send nothing. */
+  function idle() {
+    return document.hidden && outbox.every((m) => m.state === "refused");
+  }
+
   function connect() {
-    if (!session || source || retryTimer) return;
+    if (!session || source || retryTimer || idle()) return;
     heardAt = Date.now();
     unanswered += 1;
     if (!lastSeq) log.setAttribute("aria-busy", "true"); // nobody wants all of it read aloud
@@ -593,6 +621,7 @@
       heardAt = Date.now();
       unanswered = 0;
       react(event);
+      if (idle()) disconnect();
     });
     on("message", (event) => {
       const line = read(event.data);
@@ -651,49 +680,53 @@
     disconnect();
     downTimer ||= setTimeout(() => setBanner("Connection lost. Reconnecting…"), 1200);
     const delay = Math.min(10000, 500 * 2 ** failures++) * (0.75 + Math.random() / 2);
-    retryTimer = setTimeout(async () => {
-      const gone = await sessionIsGone();
+    const timer = setTimeout(async () => {
+      // An event source does not tell a 404 from a dead network; asking does, and brings news.
+      let gone = false;
+      let lines = [];
+      try {
+        const response = await ask(`v1/chat/${session}/messages?after=${lastSeq}`);
+        gone = response.status === 404;
+        if (response.ok) lines = [...(await response.json()).messages];
+      } catch {
+        gone = false; // the network is down, or what answers is not the desk
+      }
+      // Meanwhile the page was hidden, has connected anew or is in another conversation.
+      if (retryTimer !== timer) return;
       retryTimer = 0;
+      lines.forEach(showLine);
       if (gone) forget(false);
       else connect();
     }, delay);
+    retryTimer = timer;
   }
 
-  /* An event source does not tell a 404 from a dead network; asking does, and brings news. */
-  async function sessionIsGone() {
-    const asked = session;
-    try {
-      const response = await ask(`v1/chat/${asked}/messages?after=${lastSeq}`);
-      if (asked !== session) return false;
-      if (response.ok) (await response.json()).messages.forEach(showLine);
-      return response.status === 404;
-    } catch {
-      return false;
-    }
-  }
-
-  /* Forget the session here; `all` also throws away what was written and not sent yet. */
+  /* Leave the session, for the one another tab has begun or for none yet; `all` also throws away
+   * what was written and not sent yet. Without it the desk does not know the session any more. */
   function forget(all) {
-    generation += 1;
-    disconnect();
-    session = null;
-    lasting.removeItem(KEY);
-    forgetSeen();
-    clear();
+    if (lasting.getItem(KEY) === session) lasting.removeItem(KEY);
     if (all) {
       for (const message of [...outbox]) drop(message);
     }
-    showWelcome();
+    turnTo(lasting.getItem(KEY), !all);
   }
 
-  function forgetSeen() {
-    seen = 0;
-    lasting.removeItem(`${KEY}:seen`);
+  /* Another tab has begun another conversation, perhaps while this page stood still. */
+  function adopt(stored) {
+    // Two tabs that begin at once each make a session, and one of the two is kept. Of the other
+    // nobody has seen a line, so what it was sent must not stay there.
+    if (stored !== session) turnTo(stored, !lastSeq);
   }
 
-  function clear() {
+  /* Go on in another conversation, or in none yet (null). Lines that were confirmed and not shown
+   * yet stay in the former one, or are sent again where that is `lost`. */
+  function turnTo(other, lost) {
+    if (lost && session) lostSessions.add(session);
+    disconnect();
+    session = other;
     lastSeq = 0;
     previous = null;
+    seen = seenBefore();
     list.replaceChildren();
     owner = { state: "bot", person: "", typing: false };
     clearTimeout(downTimer);
@@ -701,6 +734,15 @@
     setBanner("");
     setUnread(0);
     showOwner();
+    if (confirmBar.contains(root.activeElement)) input.focus();
+    confirmBar.hidden = true; // what it asks about is over
+    for (const message of outbox.filter((m) => m.state === "sent")) {
+      if (lost) mark(message, "sending");
+      else drop(message);
+    }
+    showWelcome();
+    connect();
+    flush();
   }
 
   // ---------------------------------------------------------------- the person's hands
@@ -789,22 +831,11 @@
     following = nearBottom();
     if (following) jump.hidden = true;
   });
-  /* Another tab has begun another conversation, perhaps while this page stood still. */
-  function adopt(stored) {
-    if (stored === session) return;
-    generation += 1;
-    disconnect();
-    session = stored;
-    clear();
-    seen = Number(lasting.getItem(`${KEY}:seen`)) || 0;
-    showWelcome();
-    connect();
-  }
-
   window.addEventListener("storage", (event) => {
-    if (event.key === KEY) adopt(event.newValue);
-    if (event.key === `${KEY}:seen` && Number(event.newValue) > seen) {
-      seen = Number(event.newValue);
+    // Several events may have waited for their turn: what they say can be outdated, the store is not.
+    if (event.key === KEY) adopt(lasting.getItem(KEY));
+    if (event.key === `${KEY}:seen`) {
+      seen = Math.max(seen, seenBefore());
       if (seen >= lastSeq) setUnread(0);
     }
   });
@@ -815,13 +846,11 @@
     connect();
   });
   document.addEventListener("visibilitychange", () => {
-    // A hidden page that expects nobody frees its connection; browsers allow six to one host.
     if (!document.hidden) {
       if (!panel.hidden) markSeen();
       lookAfterStream();
       connect();
-    } else if (["bot", "closed"].includes(owner.state) && !owner.typing && !outbox.length)
-      disconnect();
+    } else if (idle()) disconnect();
   });
   // A page that is kept to be gone back to holds no connection; what came meanwhile it gets then.
   window.addEventListener("pagehide", disconnect);
